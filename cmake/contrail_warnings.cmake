@@ -1,0 +1,7 @@
+# Warnings are errors in our own code; a user who embeds Contrail keeps his own flags.
+add_library(contrail_warnings INTERFACE)
+target_compile_options(contrail_warnings INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor -Woverloaded-virtual
+  $<$<BOOL:${PROJECT_IS_TOP_LEVEL}>:-Werror>
+  # GCC 12: false alarms on bindings from co_await, and Asio's fences under the thread sanitizer.
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized -Wno-tsan>)

@@ -1,0 +1,71 @@
+#pragma once
+
+#include <contrail/backup_session.hpp>
+#include <contrail/engine.hpp>
+#include <contrail/io/backend.hpp>
+#include <contrail/sink.hpp>
+
+#include <asio/any_io_executor.hpp>
+#include <asio/awaitable.hpp>
+#include <asio/co_spawn.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+namespace contrail {
+
+/// Options of backup(). Trivially destructible: pass a named object (GCC 12). What is pointed to outlives the operation.
+struct backup_options {
+  kind what = kind::full;
+  bool truncate_logs = false;                          ///< delete logs that the set makes superfluous, after the commit
+  std::uint64_t rate_limit = 0;                        ///< bytes a second; 0: none
+  std::size_t memory = std::size_t{64} << 20;          ///< bytes, the whole budget: buffers and tables; not a size to be filled
+  unsigned lanes = 8;                                  ///< chunks in flight
+  std::span<const std::string_view> databases{};       ///< names or restore names; empty: all
+  read_policy reads{};
+  std::chrono::seconds max_pin_age{0};                 ///< 0: no limit (decision D17)
+  std::uint64_t max_log_growth = 0;                    ///< bytes; 0: no limit
+  observer* events = nullptr;
+  struct progress* progress = nullptr;
+};
+
+/// What a backup did.
+struct backup_report {
+  backup_report() = default;
+  std::string set;
+  kind what = kind::full;
+  std::string engine;
+  std::uint64_t files = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t pages = 0;
+  std::uint64_t pages_retried = 0;
+  double seconds = 0;
+  std::vector<std::pair<std::string, std::error_code>> failed_databases;   ///< left out of the set
+  log_range truncated;                                                     ///< logs that were deleted
+  std::error_code recorded;     ///< not success: the set is good, but the engine does not count it
+  std::error_code truncation;   ///< not success: the set is good, truncation stopped there
+};
+
+/// Takes one backup: begin, databases, logs, commit, truncate, end. Everything is undone on failure or cancellation (terminal): pin and
+/// claim released, set discarded. Resumes on the caller's executor. Fails with `contrail::error`. When a database fails and others do
+/// not, the set holds the others and the report names it; when all fail, the operation fails.
+/// `parent` is needed for incremental and differential: the set whose mark the engine recorded.
+/// `from`, `to` and what the options point to must outlive the operation.
+[[nodiscard]] asio::awaitable<backup_report> backup(engine& from, sink& to, backup_options options = {},
+                                                   std::shared_ptr<const manifest> parent = nullptr);
+
+/// Token form, started on `ex`: void(std::exception_ptr, backup_report).
+template <typename Token>
+auto async_backup(asio::any_io_executor ex, engine& from, sink& to, backup_options options, Token&& token) {
+  return asio::co_spawn(std::move(ex), backup(from, to, options), std::forward<Token>(token));
+}
+
+}  // namespace contrail

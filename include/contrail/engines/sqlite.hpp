@@ -1,0 +1,63 @@
+#pragma once
+
+#include <contrail/engine.hpp>
+#include <contrail/io/file_system.hpp>
+#include <contrail/restorer.hpp>
+
+#include <asio/any_io_executor.hpp>
+#include <asio/awaitable.hpp>
+
+#include <chrono>
+#include <filesystem>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+namespace contrail {
+
+/// Trivially destructible: pass a named object (GCC 12).
+struct sqlite_options {
+  std::chrono::milliseconds busy_timeout{5000};   ///< how long begin waits for somebody's exclusive lock
+};
+
+/// A SQLite database in WAL mode, reached through a connection of its own. For databases that *other* processes have open: a process that
+/// has the same file open itself would lose its POSIX locks (docs/guide.md, "In your own process").
+/// SQLite's calls block; they run on a worker of the engine. Not WAL mode: -516; incremental: -526.
+class sqlite_engine final : public engine {
+ public:
+  sqlite_engine(asio::any_io_executor ex, std::filesystem::path database, sqlite_options options = {});
+  sqlite_engine(io::file_system files, std::filesystem::path database, sqlite_options options = {});
+  ~sqlite_engine() override;
+
+  asio::any_io_executor get_executor() const noexcept override;
+  const engine_traits& traits() const noexcept override;
+  std::error_code status() const noexcept override;
+  [[nodiscard]] asio::awaitable<std::shared_ptr<void>> claim() override;
+  [[nodiscard]] asio::awaitable<std::unique_ptr<pin>> begin(begin_request request) override;
+  /// Joins the clean-up of sessions that were destroyed early. To be awaited before the engine is destroyed when there may be such.
+  [[nodiscard]] asio::awaitable<void> close();
+
+ private:
+  struct impl;
+  std::shared_ptr<impl> impl_;
+};
+
+/// Turns the files of a SQLite set into one clean database file.
+class sqlite_restorer final : public restorer {
+ public:
+  explicit sqlite_restorer(asio::any_io_executor ex);
+  explicit sqlite_restorer(io::file_system files);
+  ~sqlite_restorer() override;
+
+  std::string_view engine() const noexcept override;
+  [[nodiscard]] asio::awaitable<void> check_chain(std::vector<std::shared_ptr<const manifest>> chain) override;
+  [[nodiscard]] asio::awaitable<std::vector<std::string>> recover(const recovery& work) override;
+  std::vector<std::string> companions(std::string_view file) const override;
+  [[nodiscard]] asio::awaitable<std::shared_ptr<void>> hold_target(std::filesystem::path file) override;
+
+ private:
+  struct impl;
+  std::shared_ptr<impl> impl_;
+};
+
+}  // namespace contrail

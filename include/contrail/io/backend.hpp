@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace contrail::io {
+
+/// Which system interface carries the operations.
+enum class backend_kind : std::uint8_t { automatic, uring, threads };
+/// "auto", "uring", "threads".
+std::string_view to_string(backend_kind kind) noexcept;
+/// False when `text` names no backend; `out` is then unchanged.
+bool parse_backend(std::string_view text, backend_kind& out) noexcept;
+
+/// Trivially destructible: pass a named object (GCC 12).
+struct backend_options {
+  backend_kind kind = backend_kind::automatic;        ///< the environment's CONTRAIL_IO_BACKEND overrides `automatic` only
+  unsigned depth = 64;                                ///< operations given to the system at once; 1 to 1024
+  std::size_t bytes_per_turn = std::size_t{1} << 20;  ///< bytes that one turn of the event loop may copy from or to the page cache
+  unsigned worker_threads = 2;                        ///< `threads` only; 1 to 64
+};
+
+/// What was chosen and why, for `contrail info` and reports.
+struct backend_info {
+  backend_info() = default;
+  backend_kind kind = backend_kind::threads;
+  std::string why;                  ///< one line
+  bool registered_buffers = false;  ///< the system accepted a registered buffer in the probe
+};
+
+/// One backend of this build, as the probe found it.
+struct backend_probe {
+  backend_probe() = default;
+  backend_kind kind = backend_kind::threads;
+  bool available = false;
+  bool registered_buffers = false;
+  std::string why;                  ///< what works, or what the system said
+};
+
+/// Really tries each backend of this build: set-up, registration, a NOP that comes back. Blocks for well under a millisecond.
+std::vector<backend_probe> probe_backends();
+
+}  // namespace contrail::io
