@@ -1,4 +1,4 @@
-# Warnings are errors in our own code; a user who embeds Contrail keeps his own flags.
+# Warnings are errors in our own code; a project that embeds Contrail is not stopped by a compiler newer than ours.
 add_library(contrail_warnings INTERFACE)
 target_compile_options(contrail_warnings INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor -Woverloaded-virtual

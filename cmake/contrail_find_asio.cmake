@@ -1,0 +1,10 @@
+# Standalone Asio is headers only: where they are, and which version. Used by the build and by the installed package.
+find_path(ASIO_INCLUDE_DIR asio/version.hpp DOC "Folder of the standalone Asio headers")
+if(NOT ASIO_INCLUDE_DIR)
+  message(FATAL_ERROR "Contrail: standalone Asio was not found (Debian: libasio-dev). Set ASIO_INCLUDE_DIR.")
+endif()
+file(STRINGS ${ASIO_INCLUDE_DIR}/asio/version.hpp contrail_asio_version REGEX "^#define ASIO_VERSION ")
+string(REGEX MATCH "[0-9]+" contrail_asio_version "${contrail_asio_version}")
+if(contrail_asio_version LESS 102200)
+  message(FATAL_ERROR "Contrail: Asio in ${ASIO_INCLUDE_DIR} has version ${contrail_asio_version}; 1.22 (102200) or later is needed.")
+endif()
