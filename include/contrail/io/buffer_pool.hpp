@@ -1,9 +1,9 @@
 #pragma once
 
-#include <contrail/io/detail/initiate.hpp>
+#include <contrail/io/detail/initiate_acquire.hpp>
+#include <contrail/io/lease.hpp>
 
 #include <asio/any_io_executor.hpp>
-#include <asio/buffer.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -12,31 +12,6 @@
 #include <utility>
 
 namespace contrail::io {
-
-namespace detail {
-class pool_state;
-}
-
-/// Move-only share of one aligned buffer of a pool. Passing it by value gives it away; the buffer is free again when the last share, and
-/// the last system operation on it, has ended. Any thread.
-class lease {
- public:
-  lease() noexcept;
-  lease(std::shared_ptr<detail::pool_state> pool, std::uint32_t slot) noexcept;
-  lease(lease&& other) noexcept;
-  lease& operator=(lease&& other) noexcept;
-  ~lease();
-  explicit operator bool() const noexcept { return pool_ != nullptr; }
-  /// The whole buffer. Empty for an empty lease.
-  asio::mutable_buffer buffer() const noexcept;
-  /// A second owner; the buffer is read-only from then on.
-  lease share() const;
-  void reset() noexcept;
-
- private:
-  std::shared_ptr<detail::pool_state> pool_;
-  std::uint32_t slot_ = 0;
-};
 
 /// Fixed number of aligned buffers of one size: the only place where backup data lives, and the only bound on it.
 /// Memory is taken from the system as it is used. Any thread. File operations on memory of a pool keep that buffer alive until the

@@ -2,6 +2,8 @@
 
 #include <contrail/io/backend.hpp>
 #include <contrail/io/detail/initiate.hpp>
+#include <contrail/io/detail/name_results.hpp>
+#include <contrail/io/entry.hpp>
 #include <contrail/io/held_lock.hpp>
 #include <contrail/io/open_options.hpp>
 #include <contrail/io/random_access_file.hpp>
@@ -17,24 +19,6 @@
 #include <vector>
 
 namespace contrail::io {
-
-enum class entry_type : std::uint8_t { file, directory, link, other };
-
-/// What a name stands for. `async_list` fills name and type only.
-struct entry {
-  entry() = default;
-  std::filesystem::path name;        ///< without directory
-  entry_type type = entry_type::other;   ///< of the name itself; links are not followed
-  file_facts facts;                  ///< async_stat only
-};
-
-/// Rights and owner. Where the system has no such thing, setting them succeeds.
-struct attributes {
-  std::uint32_t mode = 0600;         ///< permission bits
-  bool set_owner = false;
-  std::uint32_t uid = 0;
-  std::uint32_t gid = 0;
-};
 
 /// A name space reached through one backend. Cheap handle, copies share. Any thread.
 ///
@@ -56,69 +40,71 @@ class file_system {
   template <typename Token>
   auto async_open(std::filesystem::path path, open_options options, Token&& token) {
     return asio::async_initiate<Token, void(std::error_code, random_access_file)>(
-        detail::initiate_name<detail::file_result>(ex_, queue_, detail::name_call::open, std::move(path), {}, options), token);
+        detail::initiate_name<detail::file_result>(ex_, queue_, detail::request::open, std::move(path), {}, options), token);
   }
   /// void(std::error_code). Replaces `to`.
   template <typename Token>
   auto async_rename(std::filesystem::path from, std::filesystem::path to, Token&& token) {
-    return simple(detail::name_call::rename, std::move(from), std::move(to), token);
+    return simple(detail::request::rename, std::move(from), std::move(to), token);
   }
   /// void(std::error_code). As async_rename, but fails with `std::errc::file_exists` when `to` is there.
   template <typename Token>
   auto async_rename_new(std::filesystem::path from, std::filesystem::path to, Token&& token) {
-    return simple(detail::name_call::rename_new, std::move(from), std::move(to), token);
+    return simple(detail::request::rename_new, std::move(from), std::move(to), token);
   }
   /// void(std::error_code). A file or an empty directory.
   template <typename Token>
   auto async_remove(std::filesystem::path path, Token&& token) {
-    return simple(detail::name_call::remove, std::move(path), {}, token);
+    return simple(detail::request::remove, std::move(path), {}, token);
   }
   /// void(std::error_code). A directory with all that is in it; links are removed, not followed. Missing is success.
   template <typename Token>
   auto async_remove_all(std::filesystem::path path, Token&& token) {
-    return simple(detail::name_call::remove_all, std::move(path), {}, token);
+    return simple(detail::request::remove_all, std::move(path), {}, token);
   }
   /// void(std::error_code). Rights 0700. Fails with `std::errc::file_exists` when the name is taken.
   template <typename Token>
   auto async_make_directory(std::filesystem::path path, Token&& token) {
-    return simple(detail::name_call::make_directory, std::move(path), {}, token);
+    return simple(detail::request::make_directory, std::move(path), {}, token);
   }
   /// void(std::error_code). Creations, renames and removals in the directory are on stable storage.
   template <typename Token>
   auto async_sync_directory(std::filesystem::path path, Token&& token) {
-    return simple(detail::name_call::sync_directory, std::move(path), {}, token);
+    return simple(detail::request::sync_directory, std::move(path), {}, token);
   }
   /// void(std::error_code). Does not follow a link.
   template <typename Token>
   auto async_set_attributes(std::filesystem::path path, attributes value, Token&& token) {
     return asio::async_initiate<Token, void(std::error_code)>(
-        detail::initiate_name<detail::no_result>(ex_, queue_, detail::name_call::set_attributes, std::move(path), {}, {}, value),
+        detail::initiate_name<detail::no_result>(ex_, queue_, detail::request::set_attributes, std::move(path), {}, {}, value),
         token);
   }
   /// void(std::error_code, std::vector<entry>), sorted by name, without "." and "..".
   template <typename Token>
   auto async_list(std::filesystem::path path, Token&& token) {
     return asio::async_initiate<Token, void(std::error_code, std::vector<entry>)>(
-        detail::initiate_name<detail::list_result>(ex_, queue_, detail::name_call::list, std::move(path), {}), token);
+        detail::initiate_name<detail::list_result>(ex_, queue_, detail::request::list, std::move(path), {}), token);
   }
   /// void(std::error_code, entry). Links are not followed.
   template <typename Token>
   auto async_stat(std::filesystem::path path, Token&& token) {
     return asio::async_initiate<Token, void(std::error_code, entry)>(
-        detail::initiate_name<detail::stat_result>(ex_, queue_, detail::name_call::stat, std::move(path), {}), token);
+        detail::initiate_name<detail::stat_result>(ex_, queue_, detail::request::stat, std::move(path), {}), token);
   }
   /// void(std::error_code, held_lock). Creates the file (rights 0600), never waits: `std::errc::resource_unavailable_try_again` when
   /// somebody holds it.
   template <typename Token>
   auto async_lock(std::filesystem::path path, Token&& token) {
     return asio::async_initiate<Token, void(std::error_code, held_lock)>(
-        detail::initiate_name<detail::lock_result>(ex_, queue_, detail::name_call::lock, std::move(path), {}), token);
+        detail::initiate_name<detail::lock_result>(ex_, queue_, detail::request::lock, std::move(path), {}), token);
   }
 
- private:
+  /// On a queue with a driver of its own (simulated disks, tests).
   file_system(asio::any_io_executor ex, std::shared_ptr<detail::request_queue> queue);
+
+ private:
   template <typename Token>
-  auto simple(detail::name_call what, std::filesystem::path first, std::filesystem::path second, Token& token) {
+  auto simple(detail::request what, std::filesystem::path first, std::filesystem::path second, Token& token) {
     return asio::async_initiate<Token, void(std::error_code)>(
         detail::initiate_name<detail::no_result>(ex_, queue_, what, std::move(first), std::move(second)), token);
   }

@@ -46,46 +46,46 @@ class random_access_file {
   template <typename Buffers, typename Token>
   auto async_read_some_at(std::uint64_t offset, const Buffers& buffers, Token&& token) {
     const asio::mutable_buffer into = detail::first_buffer<asio::mutable_buffer>(buffers);
-    return start(detail::file_call::read, offset, into.data(), into.size(), token);
+    return start(detail::request::read, offset, into.data(), into.size(), token);
   }
   /// void(std::error_code, std::size_t). Writes from the first buffer that is not empty; may be short.
   template <typename Buffers, typename Token>
   auto async_write_some_at(std::uint64_t offset, const Buffers& buffers, Token&& token) {
     const asio::const_buffer from = detail::first_buffer<asio::const_buffer>(buffers);
-    return start(detail::file_call::write, offset, const_cast<void*>(from.data()), from.size(), token);
+    return start(detail::request::write, offset, const_cast<void*>(from.data()), from.size(), token);
   }
   /// void(std::error_code). Data and metadata are on stable storage. A failure is final for what was written before: a second call that
   /// succeeds proves nothing.
   template <typename Token>
   auto async_sync(Token&& token) {
     return asio::async_initiate<Token, void(std::error_code)>(
-        detail::initiate_file<detail::no_result>(ex_, state_, detail::file_call::sync, 0, nullptr, 0), token);
+        detail::initiate_file<detail::no_result>(ex_, state_, detail::request::sync, 0, nullptr, 0), token);
   }
   /// void(std::error_code). Reserves space for the first `bytes` bytes and grows the file to that length; success where the file
   /// system has no such thing.
   template <typename Token>
   auto async_allocate(std::uint64_t bytes, Token&& token) {
     return asio::async_initiate<Token, void(std::error_code)>(
-        detail::initiate_file<detail::no_result>(ex_, state_, detail::file_call::allocate, bytes, nullptr, 0), token);
+        detail::initiate_file<detail::no_result>(ex_, state_, detail::request::allocate, bytes, nullptr, 0), token);
   }
   /// void(std::error_code). Cuts or grows the file to `bytes`.
   template <typename Token>
   auto async_resize(std::uint64_t bytes, Token&& token) {
     return asio::async_initiate<Token, void(std::error_code)>(
-        detail::initiate_file<detail::no_result>(ex_, state_, detail::file_call::resize, bytes, nullptr, 0), token);
+        detail::initiate_file<detail::no_result>(ex_, state_, detail::request::resize, bytes, nullptr, 0), token);
   }
   /// void(std::error_code, std::uint64_t). Length in bytes now, not at open.
   template <typename Token>
   auto async_size(Token&& token) {
     return asio::async_initiate<Token, void(std::error_code, std::uint64_t)>(
-        detail::initiate_file<detail::size_result>(ex_, state_, detail::file_call::size, 0, nullptr, 0), token);
+        detail::initiate_file<detail::size_result>(ex_, state_, detail::request::size, 0, nullptr, 0), token);
   }
   /// Never blocks; the descriptor is closed when the last operation in flight has ended.
   void close() noexcept;
 
  private:
   template <typename Token>
-  auto start(detail::file_call what, std::uint64_t offset, void* data, std::size_t bytes, Token& token) {
+  auto start(detail::request what, std::uint64_t offset, void* data, std::size_t bytes, Token& token) {
     return asio::async_initiate<Token, void(std::error_code, std::size_t)>(
         detail::initiate_file<detail::count_result>(ex_, state_, what, offset, data, bytes), token);
   }

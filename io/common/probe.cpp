@@ -1,0 +1,115 @@
+#include "common/anchor.hpp"
+#include "common/backends.hpp"
+#include "common/request_queue.hpp"
+
+#include <contrail/io/backend.hpp>
+
+#include <asio/execution_context.hpp>
+#include <asio/query.hpp>
+
+#include <cstdlib>
+#include <stdexcept>
+#include <system_error>
+
+namespace contrail::io {
+
+std::string_view to_string(backend_kind kind) noexcept {
+  switch (kind) {
+    case backend_kind::automatic: return "auto";
+    case backend_kind::uring: return "uring";
+    case backend_kind::threads: return "threads";
+  }
+  return "?";
+}
+
+bool parse_backend(std::string_view text, backend_kind& out) noexcept {
+  for (const backend_kind kind : {backend_kind::automatic, backend_kind::uring, backend_kind::threads}) {
+    if (text != to_string(kind)) continue;
+    out = kind;
+    return true;
+  }
+  return false;
+}
+
+std::vector<backend_probe> probe_backends() {
+  std::vector<backend_probe> all;
+  all.push_back(detail::probe_uring());
+  all.push_back(detail::probe_threads());
+  return all;
+}
+
+namespace detail {
+
+namespace {
+
+constexpr const char* variable = "CONTRAIL_IO_BACKEND";
+
+void check(const backend_options& options) {
+  if (options.depth < 1 || options.depth > 1024) throw std::invalid_argument("backend_options::depth must be 1 to 1024");
+  if (options.worker_threads < 1 || options.worker_threads > 64) {
+    throw std::invalid_argument("backend_options::worker_threads must be 1 to 64");
+  }
+  if (options.bytes_per_turn == 0) throw std::invalid_argument("backend_options::bytes_per_turn must not be 0");
+}
+
+backend_info as_info(const backend_probe& probe, const std::string& because) {
+  backend_info info;
+  info.kind = probe.kind;
+  info.registered_buffers = probe.registered_buffers;
+  info.why = because + ": " + probe.why;
+  return info;
+}
+
+}  // namespace
+
+backend_info choose_backend(const backend_options& options) {
+  check(options);
+  backend_kind wanted = options.kind;
+  std::string because = "asked for";
+  if (wanted == backend_kind::automatic) {
+    because = "chosen by the probe";
+    const char* text = std::getenv(variable);
+    if (text != nullptr && *text != '\0') {
+      if (!parse_backend(text, wanted)) {
+        throw std::invalid_argument(std::string(variable) + " is \"" + text + "\"; expected auto, uring or threads");
+      }
+      if (wanted != backend_kind::automatic) because = std::string(variable) + "=" + text;
+    }
+  }
+  if (wanted == backend_kind::threads) return as_info(probe_threads(), because);
+  const backend_probe uring = probe_uring();
+  if (uring.available) return as_info(uring, because);
+  if (wanted == backend_kind::uring) {
+    throw std::system_error(std::make_error_code(std::errc::not_supported), "io_uring backend (" + because + "): " + uring.why);
+  }
+  backend_info info = as_info(probe_threads(), because);
+  info.why += "; io_uring: " + uring.why;
+  return info;
+}
+
+std::shared_ptr<request_queue> make_queue(const asio::any_io_executor& ex, const backend_options& options) {
+  backend_info info = choose_backend(options);
+  auto& anchor = asio::use_service<detail::anchor>(asio::query(ex, asio::execution::context));
+  auto queue = std::make_shared<request_queue>(ex, anchor.pools(), options.bytes_per_turn);
+  auto driver = info.kind == backend_kind::uring ? make_uring_driver(*queue, options)
+                                                 : make_threads_driver(*queue, options.worker_threads);
+  queue->attach(std::move(driver), std::move(info));
+  anchor.add(queue);
+  return queue;
+}
+
+std::shared_ptr<request_queue> make_call_queue(const asio::any_io_executor& ex, unsigned threads) {
+  if (threads < 1 || threads > 64) throw std::invalid_argument("worker: threads must be 1 to 64");
+  auto& anchor = asio::use_service<detail::anchor>(asio::query(ex, asio::execution::context));
+  auto queue = std::make_shared<request_queue>(ex, anchor.pools(), std::size_t{1} << 20);
+  auto driver = make_threads_driver(*queue, threads);
+  backend_info info;
+  info.why = "calls that block";
+  queue->attach(std::move(driver), std::move(info));
+  anchor.add(queue);
+  return queue;
+}
+
+}  // namespace detail
+
+}  // namespace contrail::io

@@ -1,0 +1,216 @@
+#include "common/request_queue.hpp"
+
+#include "common/file_state.hpp"
+
+#include <contrail/io/detail/initiate.hpp>
+
+#include <asio/error.hpp>
+#include <asio/post.hpp>
+
+#include <algorithm>
+
+namespace contrail::io::detail {
+
+namespace {
+
+void push(std::atomic<operation*>& list, operation* op, operation* operation::*link) noexcept {
+  operation* head = list.load(std::memory_order_relaxed);
+  do {
+    op->*link = head;
+  } while (!list.compare_exchange_weak(head, op, std::memory_order_release, std::memory_order_relaxed));
+}
+
+bool is_transfer(const operation& op) noexcept { return op.what == request::read || op.what == request::write; }
+
+/// Errors that say nothing about the file: the system wants to be asked again.
+bool wants_reissue(const operation& op) noexcept {
+  if (!op.error) return false;
+  return op.error == std::errc::interrupted || op.error == std::errc::resource_unavailable_try_again;
+}
+
+}  // namespace
+
+request_queue::request_queue(const asio::any_io_executor& ex, std::shared_ptr<pool_registry> pools, std::size_t bytes_per_turn)
+    : strand_(asio::make_strand(ex)), pools_(std::move(pools)), bytes_per_turn_(bytes_per_turn) {}
+
+request_queue::~request_queue() { shutdown(); }
+
+void request_queue::attach(std::unique_ptr<driver> backend, backend_info info) {
+  driver_ = std::move(backend);
+  info_ = std::move(info);
+}
+
+void request_queue::start(operation* op) noexcept {
+  if (closed()) {
+    op->finish(op, false);
+    return;
+  }
+  if (op->what == request::open) op->file = std::make_shared<file_state>(shared_from_this());
+  if (op->file == nullptr) op->owner = shared_from_this();
+  push(incoming_, op, &operation::next);
+  wake();
+}
+
+void request_queue::cancel(operation* op) noexcept {
+  // The completion was first: nothing to do, and the queue may be gone already.
+  if (op->flags.fetch_or(operation::cancelled_bit, std::memory_order_acq_rel) != 0) return;
+  push(cancels_, op, &operation::next_cancel);
+  wake();
+}
+
+void request_queue::wake() noexcept {
+  if (posted_.exchange(true, std::memory_order_acq_rel)) return;
+  auto self = weak_from_this().lock();
+  if (self == nullptr) return;
+  asio::post(*strand_, [self = std::move(self)] { self->turn(); });
+}
+
+void request_queue::take_incoming() noexcept {
+  operation* newest = incoming_.exchange(nullptr, std::memory_order_acquire);
+  operation* oldest = nullptr;
+  while (newest != nullptr) {
+    operation* after = newest->next;
+    newest->next = oldest;
+    oldest = newest;
+    newest = after;
+  }
+  while (oldest != nullptr) {
+    operation* after = oldest->next;
+    oldest->at = operation::phase::waiting;
+    waiting_.push(oldest);
+    oldest = after;
+  }
+}
+
+void request_queue::take_cancels(operation_list& ready) noexcept {
+  operation* op = cancels_.exchange(nullptr, std::memory_order_acquire);
+  while (op != nullptr) {
+    operation* after = op->next_cancel;
+    op->cancel_taken = true;
+    if (op->at == operation::phase::done) {
+      std::erase(parked_, op);
+      ready.push(op);
+    } else if (op->at == operation::phase::issued) {
+      driver_->cancel(*op);
+    }
+    op = after;   // a waiting one is completed when its turn to be issued comes
+  }
+}
+
+/// Neither side frees under the other: when the cancellation was first but its entry has not been taken yet, the operation is parked.
+void request_queue::complete(operation* op, operation_list& ready) noexcept {
+  op->at = operation::phase::done;
+  const unsigned before = op->flags.fetch_or(operation::done_bit, std::memory_order_acq_rel);
+  if ((before & operation::cancelled_bit) != 0 && !op->cancel_taken) {
+    parked_.push_back(op);
+  } else {
+    ready.push(op);
+  }
+}
+
+void request_queue::collect(operation_list& ready) noexcept {
+  operation_list finished;
+  driver_->reap(finished);
+  while (operation* op = finished.pop()) {
+    --in_flight_;
+    const bool cancelled = (op->flags.load(std::memory_order_acquire) & operation::cancelled_bit) != 0;
+    // A cancellation that nobody asked for: the thread that submitted has ended.
+    const bool disowned = op->error == asio::error::operation_aborted && !cancelled;
+    if (disowned || (wants_reissue(*op) && !cancelled && is_transfer(*op))) {
+      op->error.clear();
+      op->count = 0;
+      op->bounce.reset();
+      op->at = operation::phase::waiting;
+      waiting_.push(op);
+      continue;
+    }
+    if (is_transfer(*op)) bounce_buffers::finish(*op);
+    complete(op, ready);
+  }
+}
+
+/// True when the byte budget of this turn ended it.
+bool request_queue::issue_waiting(operation_list& ready) noexcept {
+  std::size_t budget = bytes_per_turn_;
+  while (operation* op = waiting_.pop()) {
+    if (op->cancel_taken) {
+      op->error = asio::error::operation_aborted;
+      op->count = 0;
+      complete(op, ready);
+      continue;
+    }
+    const bool transfer = is_transfer(*op);
+    if (transfer && !bounce_.prepare(*op)) {
+      if (in_flight_ == 0) {
+        op->error = std::make_error_code(std::errc::not_enough_memory);
+        complete(op, ready);
+        continue;
+      }
+      waiting_.push_front(op);
+      return false;
+    }
+    const bool copies =
+        transfer && driver_->copies_inline() && (op->file->facts.cache == caching::cached || op->io.through_cache);
+    if (copies && budget == 0) {
+      waiting_.push_front(op);
+      return true;
+    }
+    if (copies) op->io.bytes = std::min(op->io.bytes, bytes_per_turn_);
+    if (!driver_->issue(*op)) {
+      op->bounce.reset();
+      waiting_.push_front(op);
+      return false;
+    }
+    op->at = operation::phase::issued;
+    ++in_flight_;
+    if (copies) budget -= std::min(budget, op->io.bytes);
+  }
+  return false;
+}
+
+void request_queue::turn() noexcept {
+  if (closed()) return;
+  // Reads what the last waker wrote: entries pushed before its exchange are seen below, later ones post another turn.
+  posted_.exchange(false, std::memory_order_acq_rel);
+  operation_list ready;
+  take_cancels(ready);
+  take_incoming();
+  collect(ready);
+  const bool more = issue_waiting(ready);
+  driver_->flush();
+  collect(ready);   // cached reads finish inside flush
+  while (operation* op = ready.pop()) op->finish(op, true);
+  if (!waiting_.empty() && (more || in_flight_ == 0)) wake();
+  if (in_flight_ > 0) {
+    driver_->arm();
+  } else {
+    driver_->disarm();
+  }
+}
+
+void request_queue::shutdown() noexcept {
+  if (closed_.exchange(true, std::memory_order_acq_rel)) return;
+  take_incoming();
+  operation_list all;
+  while (operation* op = waiting_.pop()) all.push(op);
+  if (driver_ != nullptr) {
+    driver_->drain();
+    driver_->reap(all);
+  }
+  for (operation* op : parked_) all.push(op);
+  parked_.clear();
+  bounce_.clear();
+  if (driver_ != nullptr) driver_->detach();
+  strand_.reset();   // a strand that outlives its context touches freed memory
+  while (operation* op = all.pop()) op->finish(op, false);
+}
+
+file_state::~file_state() { queue->backend().close(*this); }
+
+bool accepts(const std::shared_ptr<request_queue>& queue) noexcept { return queue != nullptr && !queue->closed(); }
+void start(const std::shared_ptr<request_queue>& queue, operation* op) noexcept { queue->start(op); }
+void cancel(request_queue& queue, operation* op) noexcept { queue.cancel(op); }
+const std::shared_ptr<request_queue>& queue_of(const std::shared_ptr<file_state>& file) noexcept { return file->queue; }
+lease find_lease(request_queue& queue, const void* data, std::size_t bytes) noexcept { return queue.find_lease(data, bytes); }
+
+}  // namespace contrail::io::detail

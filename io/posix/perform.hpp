@@ -1,0 +1,14 @@
+#pragma once
+
+#include <contrail/io/detail/operation.hpp>
+
+namespace contrail::io::detail {
+
+struct file_state;
+
+/// Does what the operation asks for by blocking system calls and fills in its result. Never throws.
+void perform(operation& op) noexcept;
+/// Closes the descriptors of a file.
+void close_file(file_state& file) noexcept;
+
+}  // namespace contrail::io::detail
