@@ -1,0 +1,276 @@
+#include "cli/arguments.hpp"
+
+#include "cli/build_info.hpp"
+#include "cli/failure.hpp"
+#include "cli/quantities.hpp"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+namespace contrail::cli {
+
+namespace {
+
+constexpr const char* program_footer = R"(
+Examples:
+  contrail backup sqlite:/srv/app.db --to /backup/app
+  contrail list /backup/app
+  contrail verify /backup/app --prove
+  contrail restore /backup/app --into /srv/restored
+
+Sizes are bytes, or end in K, M, G, T (powers of 1024). Durations end in s, m, h or d.
+
+Exit status:
+  0    done
+  1    failed; also nothing to verify or restore, and an engine that was not built in
+  2    wrong usage, or an unknown engine
+  3    damage found in a set, by verify or restore
+  130  interrupted by SIGINT; 143 by SIGTERM. Everything was cleaned up.
+
+"contrail COMMAND --help" tells more about a command. Manual: contrail(1).)";
+
+constexpr const char* backup_footer = R"(
+The source is ENGINE:PLACE. Engines: sqlite:PATH, a database in WAL mode. Other processes may read and write it all the while.
+The repository is a directory. It is made when missing; the directory above it must exist.
+
+Examples:
+  contrail backup sqlite:/srv/app.db --to /backup/app
+  contrail backup sqlite:/srv/app.db --to /backup/app --rate-limit 20M --max-pin-age 2h
+  contrail backup sqlite:/srv/app.db --to /backup/app --json
+
+Exit status: 0 the set is complete and durable; 1 failed, nothing was left behind; 2 wrong usage, unknown engine;
+130 SIGINT, 143 SIGTERM, everything was cleaned up.)";
+
+constexpr const char* list_footer = R"(
+"complete" means that the description of the set is whole; verify reads every byte.
+
+Examples:
+  contrail list /backup/app
+  contrail list /backup/app --json
+
+Exit status: 0 done, also when there is no set; 1 not a repository, or it cannot be read; 2 wrong usage.)";
+
+constexpr const char* verify_footer = R"(
+Every byte of every set is read and checked. --prove also recovers each set in a scratch directory and lets its engine check the
+result: that takes as much free space as the set's database.
+
+Examples:
+  contrail verify /backup/app
+  contrail verify /backup/app --set latest --prove --scratch /var/tmp
+
+Exit status: 0 all sets are good; 3 damage found; 1 nothing to verify, or it could not be done; 2 wrong usage;
+130 SIGINT, 143 SIGTERM.)";
+
+constexpr const char* restore_footer = R"(
+Everything is written under hidden names, checked and recovered first; only then do the files get their names. The directory is
+made when missing. A file that a process has open is never replaced, --force or not.
+
+Examples:
+  contrail restore /backup/app --into /srv/restored
+  contrail restore /backup/app --set 20261123T101500Z-1f2e3d4c --into /srv --force
+
+Exit status: 0 restored; 1 failed, nothing was changed; 2 wrong usage; 3 the set is damaged, nothing was changed;
+130 SIGINT, 143 SIGTERM, everything was cleaned up.)";
+
+constexpr const char* info_footer = R"(
+Examples:
+  contrail info
+  CONTRAIL_IO_BACKEND=threads contrail info --json
+
+Exit status: 0 done; 1 failed; 2 wrong usage.)";
+
+constexpr const char* demo_footer = R"(
+Makes a bank in a SQLite database, lets other processes transfer money, backs it up meanwhile, proves and restores the set, and checks
+the restored bank: every transaction that was acknowledged before the backup began is there, and not a cent is missing. A plain copy
+of the files, made at the same pace, is checked beside it. Takes less than 30 seconds.
+
+Exit status: 0 the restored bank is right; 1 it is not, or something failed; 2 wrong usage; 130 SIGINT, 143 SIGTERM.)";
+
+/// Options as text, before their units are looked at.
+struct raw {
+  std::string kind = "full", rate_limit = "none", memory = "64M", backend = "auto", progress = "auto", max_pin_age = "1h", max_log_growth,
+              repository, into, scratch, directory;
+};
+
+void add_json(CLI::App& app, arguments& out) {
+  app.add_flag("--json", out.as_json, "One JSON object on standard output, also on failure");
+}
+void add_memory(CLI::App& app, raw& text) {
+  app.add_option("--memory", text.memory, "All buffers and tables, in bytes (default: 64M)");
+}
+void add_backend(CLI::App& app, raw& text) {
+  app.add_option("--io-backend", text.backend, "auto, uring or threads (default: auto, which CONTRAIL_IO_BACKEND may set)");
+}
+void add_progress(CLI::App& app, raw& text) {
+  app.add_option("--progress", text.progress, "auto, always or never (default: auto, on a terminal and without --json)");
+}
+void add_repository(CLI::App& app, raw& text) {
+  app.add_option("repository", text.repository, "Directory that holds the sets")->required();
+}
+
+CLI::App* add_command(CLI::App& app, const char* name, const char* description, const char* footer) {
+  CLI::App* command = app.add_subcommand(name, description);
+  command->footer(footer);
+  return command;
+}
+
+void define(CLI::App& app, arguments& out, raw& text) {
+  app.footer(program_footer);
+  app.set_version_flag("--version", fmt::format("contrail {}", build_info::version()), "Print the version and exit");
+  app.require_subcommand(1);
+  app.get_formatter()->column_width(36);
+  app.get_formatter()->label("REQUIRED", "");
+
+  CLI::App* backup = add_command(app, "backup", "Back up a database while others use it", backup_footer);
+  backup->add_option("source", out.source, "What to back up: sqlite:PATH")->required();
+  backup->add_option("--to", text.repository, "Repository: the directory that gets the set (required)")->required();
+  backup->add_option("--kind", text.kind, "full, or copy: a full that no later backup builds on (default: full)");
+  backup->add_option("--rate-limit", text.rate_limit, "Bytes a second (default: none)");
+  backup->add_option("--max-pin-age", text.max_pin_age, "Give up after that time: the log grows until then (default: 1h)");
+  backup->add_option("--max-log-growth", text.max_log_growth,
+                     "Give up when the log grew by that many bytes (default: half of the database's free disk space)");
+  add_memory(*backup, text);
+  add_backend(*backup, text);
+  add_progress(*backup, text);
+  backup->add_flag("-v,--verbose", out.verbose, "Tell the steps on standard error");
+  add_json(*backup, out);
+
+  CLI::App* list = add_command(app, "list", "List the sets of a repository", list_footer);
+  add_repository(*list, text);
+  add_backend(*list, text);
+  add_json(*list, out);
+
+  CLI::App* verify = add_command(app, "verify", "Read sets back and check every byte", verify_footer);
+  add_repository(*verify, text);
+  verify->add_option("--set", out.set, "Id of a set, latest or all (default: all)");
+  CLI::Option* prove = verify->add_flag("--prove", out.prove, "Also recover each set and let its engine check it");
+  verify->add_option("--scratch", text.scratch, "Where to recover (default: the system's temporary directory)")->needs(prove);
+  add_memory(*verify, text);
+  add_backend(*verify, text);
+  add_progress(*verify, text);
+  add_json(*verify, out);
+
+  CLI::App* restore = add_command(app, "restore", "Put the files of a set back", restore_footer);
+  add_repository(*restore, text);
+  restore->add_option("--into", text.into, "Directory for the files (required)")->required();
+  restore->add_option("--set", out.set, "Id of a set, or latest (default: latest)");
+  restore->add_flag("--force", out.force, "Replace files that are there");
+  add_memory(*restore, text);
+  add_backend(*restore, text);
+  add_progress(*restore, text);
+  add_json(*restore, out);
+
+  CLI::App* info = add_command(app, "info", "Tell what this build can do, and which I/O backend runs", info_footer);
+  add_backend(*info, text);
+  add_json(*info, out);
+
+  CLI::App* demo = add_command(app, "demo", "See it work: a bank, writers, a backup, a restore, a check", demo_footer);
+  demo->add_option("--dir", text.directory, "Where to work (default: a new directory in the system's temporary directory)");
+  demo->add_flag("--keep", out.keep, "Leave the files for inspection");
+  demo->add_option("--seconds", out.seconds, "How long the backup is made to take, 1 to 20 (default: 4)")->check(CLI::Range(1U, 20U));
+  add_backend(*demo, text);
+  add_progress(*demo, text);
+}
+
+std::string not_empty(const char* option, std::string value) {
+  if (value.empty()) {
+    throw usage_error(fmt::format("{}: is empty", option));
+  }
+  return value;
+}
+
+void convert(arguments& out, const raw& text) {
+  if (!parse_kind(text.kind, out.backup_kind)) {
+    throw usage_error(fmt::format("--kind: \"{}\" is none of full, copy, incremental, differential", printable(text.kind)));
+  }
+  if (!io::parse_backend(text.backend, out.backend)) {
+    throw usage_error(fmt::format("--io-backend: \"{}\" is none of auto, uring, threads", printable(text.backend)));
+  }
+  if (text.progress == "always") {
+    out.progress = progress_mode::always;
+  } else if (text.progress == "never") {
+    out.progress = progress_mode::never;
+  } else if (text.progress != "auto") {
+    throw usage_error(fmt::format("--progress: \"{}\" is none of auto, always, never", printable(text.progress)));
+  }
+  const std::uint64_t memory = parse_size("--memory", text.memory);
+  if (memory == 0 || memory > std::numeric_limits<std::size_t>::max() / 2) {
+    throw usage_error(fmt::format("--memory: {} is out of range", text.memory));
+  }
+  out.memory = static_cast<std::size_t>(memory);
+  out.rate_limit = parse_limit("--rate-limit", text.rate_limit);
+  out.max_pin_age = parse_age("--max-pin-age", text.max_pin_age);
+  if (!text.max_log_growth.empty()) {
+    out.max_log_growth = parse_limit("--max-log-growth", text.max_log_growth);
+  }
+  if (out.what == command::backup || out.what == command::list || out.what == command::verify || out.what == command::restore) {
+    out.repository = not_empty(out.what == command::backup ? "--to" : "repository", text.repository);
+  }
+  if (out.what == command::restore) {
+    out.into = not_empty("--into", text.into);
+  }
+  if (out.set.empty()) {
+    out.set = out.what == command::verify ? "all" : "latest";
+  }
+  if (out.what == command::restore && out.set == "all") {
+    throw usage_error("--set: restore puts one set back: give its id, or latest");
+  }
+  out.scratch = text.scratch;
+  out.directory = text.directory;
+  if (out.seconds == 0) {
+    out.seconds = 4;
+  }
+}
+
+command which(const CLI::App& app) {
+  const std::string name = app.get_subcommands().front()->get_name();
+  if (name == "backup") {
+    return command::backup;
+  }
+  if (name == "list") {
+    return command::list;
+  }
+  if (name == "verify") {
+    return command::verify;
+  }
+  if (name == "restore") {
+    return command::restore;
+  }
+  return name == "demo" ? command::demo : command::info;
+}
+
+}  // namespace
+
+bool wants_json(const std::vector<std::string>& words) {
+  const auto end = std::find(words.begin(), words.end(), "--");
+  return std::find(words.begin(), end, "--json") != end;
+}
+
+std::optional<arguments> parse(const std::vector<std::string>& words, std::string& text) {
+  CLI::App app("Online backups of databases that are in use.", "contrail");
+  arguments out;
+  raw given;
+  define(app, out, given);
+  // CLI11 takes them from the back.
+  std::vector<std::string> reversed(words.rbegin(), words.rend());
+  try {
+    app.parse(reversed);
+  } catch (const CLI::CallForHelp&) {
+    text = app.help();
+    return std::nullopt;
+  } catch (const CLI::CallForVersion& e) {
+    text = fmt::format("{}\n", e.what());
+    return std::nullopt;
+  } catch (const CLI::ParseError& e) {
+    throw usage_error(e.what(), "contrail --help, or contrail COMMAND --help");
+  }
+  out.what = which(app);
+  convert(out, given);
+  return out;
+}
+
+}  // namespace contrail::cli

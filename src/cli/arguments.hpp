@@ -1,0 +1,59 @@
+#pragma once
+
+#include <contrail/io/backend.hpp>
+#include <contrail/types.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace contrail::cli {
+
+enum class command { backup, list, verify, restore, info, demo };
+enum class progress_mode { automatic, always, never };
+
+/// The command line, checked and in the library's units.
+struct arguments {
+  arguments() = default;
+
+  command what = command::info;
+  bool as_json = false;
+  bool verbose = false;
+  progress_mode progress = progress_mode::automatic;
+  io::backend_kind backend = io::backend_kind::automatic;
+  std::size_t memory = std::size_t{64} << 20;
+  std::filesystem::path repository;
+  std::string set;                                   ///< verify, restore
+
+  // backup
+  std::string source;
+  kind backup_kind = kind::full;
+  std::uint64_t rate_limit = 0;
+  std::chrono::seconds max_pin_age = std::chrono::hours(1);
+  std::optional<std::uint64_t> max_log_growth;       ///< absent: half of what is free on the database's file system
+
+  // verify
+  bool prove = false;
+  std::filesystem::path scratch;
+
+  // restore
+  std::filesystem::path into;
+  bool force = false;
+
+  // demo
+  std::filesystem::path directory;
+  bool keep = false;
+  unsigned seconds = 0;
+};
+
+/// Is --json among these? For errors that come before the line is understood.
+bool wants_json(const std::vector<std::string>& words);
+
+/// Either arguments, or (in `text`) help or the version to be printed. Throws `usage_error`.
+std::optional<arguments> parse(const std::vector<std::string>& words, std::string& text);
+
+}  // namespace contrail::cli

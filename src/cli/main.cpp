@@ -1,0 +1,56 @@
+#include "cli/commands.hpp"
+#include "cli/failure.hpp"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace {
+
+using namespace contrail::cli;
+
+int dispatch(const arguments& given, console& out, runner& loop) {
+  switch (given.what) {
+    case command::backup:
+      return run_backup(given, out, loop);
+    case command::list:
+      return run_list(given, out, loop);
+    case command::verify:
+      return run_verify(given, out, loop);
+    case command::restore:
+      return run_restore(given, out, loop);
+    case command::info:
+      return run_info(given, out, loop);
+    case command::demo:
+      return run_demo(given, out, loop);
+  }
+  return exit_status::failed;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  console::prepare_process();
+  const std::vector<std::string> words(argv + (argc > 0 ? 1 : 0), argv + argc);
+  console out(wants_json(words));
+  activity doing = activity::other;
+  std::optional<runner> loop;
+  try {
+    loop.emplace(out, progress_mode::never);
+    std::string text;
+    const std::optional<arguments> given = parse(words, text);
+    if (!given) {
+      out.print(text);
+      return exit_status::done;
+    }
+    loop->set_mode(given->progress);
+    if (given->what == command::verify || given->what == command::restore) {
+      doing = activity::reads_sets;
+    }
+    return dispatch(*given, out, *loop);
+  } catch (...) {
+    const failure what = describe(std::current_exception(), doing);
+    out.report(what);
+    return what.exit;
+  }
+}

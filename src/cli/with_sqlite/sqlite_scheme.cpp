@@ -1,0 +1,45 @@
+#include "cli/engine_table.hpp"
+
+#include <contrail/engines/sqlite.hpp>
+
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <system_error>
+
+namespace contrail::cli {
+
+namespace {
+
+opened_source open_sqlite(const io::file_system& files, std::string_view rest) {
+  opened_source out;
+  const std::filesystem::path database(rest);
+  out.engine = std::make_unique<sqlite_engine>(files, database);
+  // The log grows beside the database while the backup runs. Half of what is free leaves the writers room, whatever happens here.
+  std::error_code ec;
+  const std::filesystem::space_info space = std::filesystem::space(database, ec);
+  if (!ec) {
+    out.default_log_growth = std::max<std::uint64_t>(space.available / 2, std::uint64_t{1} << 20);
+  }
+  return out;
+}
+
+std::unique_ptr<contrail::restorer> make_sqlite_restorer(const io::file_system& files) {
+  return std::make_unique<sqlite_restorer>(files);
+}
+
+}  // namespace
+
+scheme sqlite_scheme() {
+  scheme out;
+  out.name = "sqlite";
+  out.syntax = "sqlite:PATH";
+  out.build_option = "CONTRAIL_SQLITE";
+  out.version = sqlite3_libversion();
+  out.open = open_sqlite;
+  out.restorer = make_sqlite_restorer;
+  return out;
+}
+
+}  // namespace contrail::cli
