@@ -1,0 +1,5 @@
+asio::awaitable<std::string> name() {
+  auto one = known ? cached() : co_await read();  // expect: conditional
+  use(co_await ready() ? std::string("yes") : std::string("no"));  // expect: conditional
+  co_return (known ? co_await read() : other());  // expect: conditional
+}

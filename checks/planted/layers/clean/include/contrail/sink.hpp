@@ -1,0 +1,5 @@
+#pragma once
+
+#include <asio/awaitable.hpp>
+
+#include <filesystem>

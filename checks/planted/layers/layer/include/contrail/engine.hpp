@@ -1,0 +1,5 @@
+#pragma once
+
+#include <contrail/backup.hpp>  // expect: layer
+#include <contrail/error.hpp>
+#include <contrail/io/file_system.hpp>

@@ -1,0 +1,3 @@
+#pragma once
+
+#include <contrail/sinks/place.hpp>  // expect: layer

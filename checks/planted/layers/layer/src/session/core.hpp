@@ -1,0 +1,4 @@
+#pragma once
+
+#include "transfer/lane.hpp"
+#include "operations/steps.hpp"  // expect: layer

@@ -1,0 +1,3 @@
+#pragma once
+
+#include "../session/core.hpp"  // expect: layer

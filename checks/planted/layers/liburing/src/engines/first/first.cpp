@@ -1,0 +1,1 @@
+#include <linux/io_uring.h>  // expect: liburing

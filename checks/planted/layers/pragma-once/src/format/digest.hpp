@@ -1,0 +1,1 @@
+class digest;  // expect: pragma-once

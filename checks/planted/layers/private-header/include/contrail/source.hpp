@@ -1,0 +1,3 @@
+#pragma once
+
+#include "format/digest.hpp"  // expect: private-header

@@ -1,0 +1,3 @@
+#include "format/digest.hpp"
+
+#include "common/queue.hpp"  // expect: private-header
