@@ -10,7 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <system_error>
+#include <string_view>
 #include <vector>
 
 namespace contrail {
@@ -28,6 +28,11 @@ struct set_entry {
   std::string why;                        ///< damaged: in words
 };
 
+/// The newest of a listing: the highest sequence. A set whose manifest cannot be read has no sequence that could be believed; when its
+/// id is later than that of the best readable one it is taken for the newest, so that an older set is never handed out silently in its
+/// place. Null when there is none.
+const set_entry* latest_of(const std::vector<set_entry>& sets) noexcept;
+
 /// Reads one set from front to back, in bounded memory. Calls come one after another. Every byte is checked: a chunk may be handed
 /// out before the digest of its file is known, so nothing is to be believed before `next` has ended the file with an empty result.
 class set_reader {
@@ -41,8 +46,9 @@ class set_reader {
     std::size_t bytes = 0;
   };
   virtual std::shared_ptr<const manifest> info() const = 0;
-  /// The next file; empty at the proven end of the set. Fails with `errc::set_damaged` or `errc::set_incomplete` for damage that is not
-  /// one file's (list, counts, root digest, foreign files).
+  /// The next file; empty at the end of the set, which is proven when no call failed and every file was read to its end. A file that
+  /// was not is skipped. After a failure the call may be repeated, and goes on behind what failed. Fails with `errc::set_damaged` or `errc::set_incomplete` for damage that is not
+  /// one file's (list, counts, root digest, foreign files), `errc::unsafe_path` for a name, `errc::format_unknown` for an entry of an unknown kind.
   [[nodiscard]] virtual asio::awaitable<std::optional<manifest_file>> next_file() = 0;
   /// The next piece of that file; empty at its end, when length and digest were right. Fails with `errc::set_damaged` or
   /// `errc::set_incomplete`, naming file and offset; the caller may then go on with `next_file`, to find all damage.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <contrail/io/file_system.hpp>
 #include <contrail/progress.hpp>
 #include <contrail/repository.hpp>
 #include <contrail/restorer.hpp>
@@ -24,6 +25,7 @@ struct restore_options {
   bool overwrite = false;                          ///< replace files that are there
   std::size_t memory = std::size_t{64} << 20;      ///< bytes, the whole budget
   struct progress* progress = nullptr;
+  const io::file_system* files = nullptr;          ///< where the files go; null: the executor's own file system
 };
 
 /// What a restore did.

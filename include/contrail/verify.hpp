@@ -1,6 +1,7 @@
 #pragma once
 
 #include <contrail/error.hpp>
+#include <contrail/io/file_system.hpp>
 #include <contrail/progress.hpp>
 #include <contrail/repository.hpp>
 #include <contrail/restorer.hpp>
@@ -26,6 +27,7 @@ struct verify_options {
   std::size_t memory = std::size_t{64} << 20;          ///< bytes, the whole budget
   const std::filesystem::path* scratch = nullptr;      ///< where a proof recovers; null: the system's temporary directory
   struct progress* progress = nullptr;
+  const io::file_system* files = nullptr;              ///< of the scratch directory; null: the executor's own file system
 };
 
 /// One thing that is wrong with a set.

@@ -1,4 +1,5 @@
 #include "format/digest.hpp"
+#include "format/path_hash.hpp"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -77,6 +78,14 @@ std::string digest::text() const {
     out += "0123456789abcdef"[byte >> 4];
     out += "0123456789abcdef"[byte & 15];
   }
+  return out;
+}
+
+path_hash hash_path(std::string_view path) noexcept {
+  const XXH128_hash_t value = XXH3_128bits(path.data(), path.size());
+  path_hash out;
+  out.high = value.high64;
+  out.low = value.low64;
   return out;
 }
 

@@ -66,4 +66,20 @@ std::string_view to_string(set_status status) noexcept {
   return "";
 }
 
+const set_entry* latest_of(const std::vector<set_entry>& sets) noexcept {
+  const set_entry* best = nullptr;
+  for (const set_entry& s : sets) {
+    if (s.info == nullptr) continue;
+    if (best == nullptr || s.info->sequence > best->info->sequence ||
+        (s.info->sequence == best->info->sequence && s.set > best->set)) {
+      best = &s;
+    }
+  }
+  for (const set_entry& s : sets) {
+    if (s.info != nullptr || s.status != set_status::damaged) continue;
+    if (best == nullptr || s.set > best->set) best = &s;
+  }
+  return best;
+}
+
 }  // namespace contrail

@@ -17,8 +17,8 @@
 namespace contrail {
 
 /// A repository in a directory of a file system: sink for backups, and place to list, verify and restore them
-/// (docs/repository-format.md). Made on the first commit when missing (its parent must exist). Several backups, in one or more processes, do not disturb
-/// each other. Rights: directories 0700, files 0600.
+/// (docs/repository-format.md). Made when a backup begins and it is missing (its parent must exist). Several backups, in one or more processes, do
+/// not disturb each other. Rights: directories 0700, files 0600.
 class directory_repository final : public sink, public repository {
  public:
   directory_repository(asio::any_io_executor ex, std::filesystem::path directory);

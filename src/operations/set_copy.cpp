@@ -1,0 +1,113 @@
+#include "operations/set_copy.hpp"
+
+#include <contrail/error.hpp>
+#include "async/file_calls.hpp"
+#include "async/write_behind.hpp"
+
+#include <asio/this_coro.hpp>
+
+#include <exception>
+#include <optional>
+#include <utility>
+
+namespace contrail::operations {
+
+namespace {
+
+constexpr std::uint64_t worth_allocating = std::uint64_t{1} << 20;
+
+// One file, to its proven end.
+asio::awaitable<void> copy_file(io::file_system fs, set_reader& from, const manifest_file& file, const std::filesystem::path& path,
+                                struct progress* counters, const std::string& operation) {
+  io::open_options options;
+  options.mode = io::access::write;
+  options.cache = io::caching::direct;
+  options.create = true;
+  options.exclusive = true;
+  calls::opened opened = co_await calls::open(fs, path, options);
+  calls::check(opened.ec, operation, path);
+  write_behind out(std::move(opened.file), operation, path.string());
+  if (file.bytes >= worth_allocating) {
+    const std::error_code ec = co_await calls::allocate(out.file(), file.bytes);
+    if (calls::is_full(ec)) fail(ec, operation, path.string(), 0, "room for " + std::to_string(file.bytes) + " bytes");
+  }
+  std::exception_ptr failure;
+  try {
+    while (true) {
+      std::optional<set_reader::chunk> chunk = co_await from.next();
+      if (!chunk.has_value()) break;
+      const std::size_t bytes = chunk->bytes;
+      out.write(chunk->offset, std::move(chunk->data), bytes);
+      if (counters == nullptr) continue;
+      counters->bytes_read.fetch_add(bytes, std::memory_order_relaxed);
+      counters->bytes_accepted.fetch_add(bytes, std::memory_order_relaxed);
+    }
+    co_await out.drain();
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  if (failure) {
+    // The directory is about to be removed; nothing may be on its way into it then.
+    co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+    co_await out.settle();
+    std::rethrow_exception(failure);
+  }
+  const std::pair<std::error_code, std::uint64_t> length = co_await calls::size(out.file());
+  calls::check(length.first, operation, path);
+  if (length.second != file.bytes) {
+    fail(errc::disk_io, operation, path.string(), {}, std::to_string(file.bytes) + " bytes", std::to_string(length.second));
+  }
+}
+
+}  // namespace
+
+asio::awaitable<std::vector<copied_file>> copy_set(io::file_system fs, set_reader& from, std::filesystem::path directory,
+                                                   std::size_t table, struct progress* counters, std::string operation) {
+  std::vector<copied_file> copied;
+  std::size_t used = 0;
+  if (counters != nullptr) counters->bytes_total.fetch_add(from.info()->bytes, std::memory_order_relaxed);
+  while (true) {
+    const std::optional<manifest_file> file = co_await from.next_file();
+    if (!file.has_value()) break;
+    const std::string& name = file->file.name;
+    if (!is_safe_name(name)) fail(errc::unsafe_path, operation, name);
+    used += sizeof(copied_file) + name.size() + file->file.owner.size();
+    if (used > table) {
+      fail(errc::out_of_memory, operation, name, {}, "a list of files that fits into the memory allowed",
+           std::to_string(from.info()->files) + " files; allow more memory");
+    }
+    co_await calls::make_parents(fs, directory, name, operation, nullptr);
+    const std::filesystem::path path = directory / name;
+    co_await copy_file(fs, from, *file, path, counters, operation);
+    copied_file c;
+    c.file.name = name;
+    c.file.role = file->file.role;
+    c.file.bytes = file->bytes;
+    c.file.valid = file->valid;
+    c.mode = file->file.mode;
+    c.owner = file->file.owner;
+    copied.push_back(std::move(c));
+  }
+  co_return copied;
+}
+
+recovery make_recovery(const std::filesystem::path& directory, std::shared_ptr<const manifest> info,
+                       const std::vector<copied_file>& files, bool prove) {
+  recovery work;
+  work.directory = directory;
+  work.chain.push_back(std::move(info));
+  for (const copied_file& f : files) work.files.push_back(f.file);
+  work.prove = prove;
+  return work;
+}
+
+void check_restorable(const manifest& info, const restorer& with, const std::string& operation) {
+  if (info.engine != with.engine()) {
+    fail(errc::invalid_parameter, operation, info.set, {}, "a set of engine " + std::string(with.engine()), "one of " + info.engine);
+  }
+  if (info.what != kind::full && info.what != kind::copy) {
+    fail(errc::format_unknown, operation, info.set, {}, "a full set", "kind " + std::string(to_string(info.what)));
+  }
+}
+
+}  // namespace contrail::operations

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <contrail/io/file_system.hpp>
+#include <contrail/progress.hpp>
+#include <contrail/repository.hpp>
+#include <contrail/restorer.hpp>
+
+#include <asio/awaitable.hpp>
+
+#include <cstddef>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace contrail::operations {
+
+/// A file of a set as it was copied out of it.
+struct copied_file {
+  copied_file() = default;
+  restored_file file;
+  std::uint32_t mode = 0;
+  std::string owner;
+};
+
+/// Copies every file of a set below `directory` and proves the whole set. Several reads and writes are in flight; the reader's buffers
+/// bound them. `table` bounds what the list of files may take, in bytes. Fails as the reader does; the directory is then worthless, and
+/// cancellation is disabled for what the coroutine that called has yet to do: clean up.
+[[nodiscard]] asio::awaitable<std::vector<copied_file>> copy_set(io::file_system fs, set_reader& from, std::filesystem::path directory,
+                                                                 std::size_t table, struct progress* counters, std::string operation);
+
+/// The work of a restorer over these files.
+recovery make_recovery(const std::filesystem::path& directory, std::shared_ptr<const manifest> info,
+                       const std::vector<copied_file>& files, bool prove);
+/// Fails when sets of this kind cannot be restored by themselves, or the restorer is another engine's.
+void check_restorable(const manifest& info, const restorer& with, const std::string& operation);
+
+}  // namespace contrail::operations

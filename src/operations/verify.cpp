@@ -1,0 +1,211 @@
+#include <contrail/verify.hpp>
+
+#include <contrail/error.hpp>
+#include "async/file_calls.hpp"
+#include "operations/set_copy.hpp"
+#include "operations/work_directory.hpp"
+
+#include <asio/this_coro.hpp>
+#include <asio/use_awaitable.hpp>
+
+#include <algorithm>
+#include <exception>
+#include <utility>
+
+namespace contrail {
+
+namespace {
+
+using operations::copied_file;
+
+constexpr const char* work_prefix = ".contrail-proof-";
+constexpr std::size_t most_damage = 1000;   // told one by one; a set of a million damaged files must not fill the memory
+
+bool is_damage(std::error_code ec) noexcept {
+  return ec == errc::set_damaged || ec == errc::set_incomplete || ec == errc::format_unknown || ec == errc::unsafe_path;
+}
+
+// Does this failure of a recovery speak about the set, or about the place where it was tried?
+bool speaks_of_set(std::error_code ec) noexcept {
+  return ec.category() == category() && ec != errc::out_of_memory && ec != errc::disk_full && ec != errc::disk_io &&
+         ec != errc::file_access_denied && ec != errc::invalid_parameter && ec != errc::feature_not_built;
+}
+
+class verifying {
+ public:
+  verifying(io::file_system fs, repository& of, restorer_registry* provers, const verify_options& options)
+      : fs_(std::move(fs)),
+        of_(of),
+        provers_(provers),
+        set_(options.set),
+        memory_(options.memory),
+        scratch_(options.scratch != nullptr ? *options.scratch : std::filesystem::path()),
+        counters_(options.progress) {}
+
+  asio::awaitable<verify_report> run();
+
+ private:
+  asio::awaitable<void> check(verify_entry& entry);
+  asio::awaitable<void> check_files(set_reader& reader, verify_entry& entry);
+  asio::awaitable<void> prove(verify_entry& entry);
+  asio::awaitable<void> prove_in(std::string set, restorer* with, std::filesystem::path scratch);
+  void damaged(verify_entry& entry, const error& e);
+
+  io::file_system fs_;
+  repository& of_;
+  restorer_registry* provers_;
+  const std::string set_;
+  const std::size_t memory_;
+  const std::filesystem::path scratch_;
+  struct progress* counters_;
+  std::size_t not_told_ = 0;
+};
+
+std::string words(const error& e) {
+  std::string out = e.code().message();
+  const error_details& d = e.details();
+  if (!d.expected.empty()) out += ": expected " + d.expected;
+  if (!d.found.empty()) out += (d.expected.empty() ? ": found " : ", found ") + d.found;
+  return out;
+}
+
+void verifying::damaged(verify_entry& entry, const error& e) {
+  if (entry.damage.size() >= most_damage) {
+    ++not_told_;
+    return;
+  }
+  file_damage d;
+  d.file = e.details().file;
+  d.offset = e.details().offset;
+  d.what = words(e);
+  entry.damage.push_back(std::move(d));
+}
+
+// Goes on behind every damage, to find all of it.
+asio::awaitable<void> verifying::check_files(set_reader& reader, verify_entry& entry) {
+  bool in_file = false;
+  while (true) {
+    try {
+      if (!in_file) {
+        const std::optional<manifest_file> file = co_await reader.next_file();
+        if (!file.has_value()) co_return;
+        in_file = true;
+      }
+      const std::optional<set_reader::chunk> chunk = co_await reader.next();
+      if (!chunk.has_value()) {
+        in_file = false;
+      } else if (counters_ != nullptr) {
+        counters_->bytes_read.fetch_add(chunk->bytes, std::memory_order_relaxed);
+      }
+    } catch (const error& e) {
+      if (!is_damage(e.code())) throw;
+      in_file = false;
+      damaged(entry, e);
+    }
+  }
+}
+
+asio::awaitable<void> verifying::check(verify_entry& entry) {
+  not_told_ = 0;
+  std::unique_ptr<set_reader> reader;
+  try {
+    reader = co_await of_.open(entry.set, memory_);
+    entry.engine = reader->info()->engine;
+  } catch (const error& e) {
+    if (!is_damage(e.code())) throw;
+    damaged(entry, e);
+  }
+  if (reader != nullptr) co_await check_files(*reader, entry);
+  if (not_told_ == 0) co_return;
+  file_damage rest;
+  rest.what = "and " + std::to_string(not_told_) + " more";
+  entry.damage.push_back(std::move(rest));
+}
+
+asio::awaitable<void> verifying::prove_in(std::string set, restorer* with, std::filesystem::path scratch) {
+  const std::string operation = "prove set " + set;
+  operations::work_directory work(fs_, scratch, work_prefix, operation);
+  std::exception_ptr failure;
+  try {
+    co_await work.make();
+    std::unique_ptr<set_reader> reader = co_await of_.open(set, memory_ / 4 * 3);
+    const std::shared_ptr<const manifest> info = reader->info();
+    operations::check_restorable(*info, *with, operation);
+    std::vector<std::shared_ptr<const manifest>> chain(1, info);
+    co_await with->check_chain(std::move(chain));
+    const std::vector<copied_file> files = co_await operations::copy_set(fs_, *reader, work.path(), memory_ / 8, nullptr, operation);
+    reader.reset();   // its memory is for the engine now
+    const recovery todo = operations::make_recovery(work.path(), info, files, true);
+    const std::vector<std::string> names = co_await with->recover(todo);
+    (void)names;
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+  const std::error_code cleared = co_await work.clear();
+  if (failure) calls::rethrow_as_error(failure, operation, scratch);
+  calls::check(cleared, operation, work.path());
+}
+
+asio::awaitable<void> verifying::prove(verify_entry& entry) {
+  restorer* const with = provers_->find(entry.engine);
+  if (with == nullptr) {
+    fail(errc::feature_not_built, "prove set " + entry.set, {}, {}, "engine " + entry.engine, "a build without it");
+  }
+  // The system's own answer; no file is touched for it beyond a look whether the directory is there.
+  const std::filesystem::path scratch = scratch_.empty() ? std::filesystem::temp_directory_path() : scratch_;
+  const auto ex = co_await asio::this_coro::executor;
+  try {
+    // In a coroutine of its own, which may switch off its cancellation to clean up.
+    asio::awaitable<void> body = prove_in(entry.set, with, scratch);
+    co_await asio::co_spawn(ex, std::move(body), asio::use_awaitable);
+    entry.proven = true;
+  } catch (const error& e) {
+    if (!speaks_of_set(e.code())) throw;
+    file_damage d;
+    d.what = e.what();
+    entry.damage.push_back(std::move(d));
+  }
+}
+
+asio::awaitable<verify_report> verifying::run() {
+  const std::vector<set_entry> all = co_await of_.list();
+  std::vector<std::string> chosen;
+  const set_entry* const newest = latest_of(all);
+  for (const set_entry& s : all) {
+    if (s.status == set_status::in_progress) continue;
+    const bool wanted = set_ == "all" || s.set == set_ || (set_ == "latest" && &s == newest);
+    if (!wanted) continue;
+    chosen.push_back(s.set);
+    if (counters_ != nullptr && s.info != nullptr) counters_->bytes_total.fetch_add(s.info->bytes, std::memory_order_relaxed);
+  }
+  if (chosen.empty()) fail(errc::set_not_found, "verify", {}, {}, set_ == "all" ? "a set" : "set " + set_, "none");
+  verify_report report;
+  for (const std::string& set : chosen) {
+    verify_entry entry;
+    entry.set = set;
+    co_await check(entry);
+    if (entry.damage.empty() && provers_ != nullptr) co_await prove(entry);
+    report.sets.push_back(std::move(entry));
+  }
+  co_return report;
+}
+
+}  // namespace
+
+asio::awaitable<verify_report> verify(repository& of, restorer_registry* provers, verify_options options) {
+  const auto ex = co_await asio::this_coro::executor;
+  io::file_system fs = options.files != nullptr ? *options.files : io::file_system::of(ex);
+  verifying work(fs, of, provers, options);
+  std::exception_ptr failure;
+  verify_report report;
+  try {
+    report = co_await work.run();
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  if (failure) calls::rethrow_as_error(failure, "verify", {});
+  co_return report;
+}
+
+}  // namespace contrail

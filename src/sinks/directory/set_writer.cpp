@@ -1,0 +1,353 @@
+#include "sinks/directory/set_writer.hpp"
+
+#include <contrail/error.hpp>
+#include "async/file_calls.hpp"
+#include "sinks/directory/layout.hpp"
+
+#include <asio/co_spawn.hpp>
+#include <asio/steady_timer.hpp>
+#include <asio/this_coro.hpp>
+#include <asio/use_awaitable.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <utility>
+
+namespace contrail::directory {
+
+namespace {
+
+// Small files find their room or not when they are written.
+constexpr std::uint64_t worth_allocating = std::uint64_t{1} << 20;
+constexpr std::size_t lines_kept = std::size_t{48} << 10;
+// The commit lock is held for the sync of a manifest and two directories; a disk that is busy may take long for that.
+constexpr std::chrono::milliseconds lock_pause{20};
+constexpr int lock_tries = 30000;
+
+// Leaves no file behind, whatever comes of the commit.
+class commit_turn {
+ public:
+  explicit commit_turn(io::held_lock lock) noexcept : lock_(std::move(lock)) {}
+  ~commit_turn() { lock_.remove_and_release(); }
+  commit_turn(const commit_turn&) = delete;
+  commit_turn& operator=(const commit_turn&) = delete;
+
+ private:
+  io::held_lock lock_;
+};
+
+}  // namespace
+
+struct set_writer::open_file {
+  open_file() = default;
+  file_info info;
+  std::filesystem::path stored;
+  std::unique_ptr<write_behind> out;
+  std::uint64_t allocated = 0;
+  std::uint64_t written = 0;
+};
+
+asio::awaitable<void> clear_site(io::file_system fs, building_site& site) {
+  const std::filesystem::path partial = partial_path(site.repository, site.set);
+  const std::error_code cleared = co_await calls::remove_all(fs, partial);
+  // What could not be removed stays with a free lock: the next backup sweeps it.
+  if (cleared) {
+    site.lock.release();
+  } else {
+    site.lock.remove_and_release();
+  }
+  if (site.made_repository) {
+    // Fails when another backup has begun in it meanwhile, which is right.
+    const std::error_code ignored = co_await calls::remove(fs, site.repository);
+    (void)ignored;
+  }
+}
+
+set_writer::set_writer(io::file_system fs, building_site site)
+    : fs_(std::move(fs)),
+      site_(std::move(site)),
+      partial_(partial_path(site_.repository, site_.set)),
+      operation_("write set " + site_.set),
+      texts_(fs_.get_executor(), 2, text_buffer_bytes) {}
+
+set_writer::~set_writer() = default;
+
+void set_writer::require_usable(std::string_view what) const {
+  if (failure_) std::rethrow_exception(failure_);
+  if (ended_) fail(errc::invalid_backup_sequence, operation_, {}, {}, "a set that is being written", std::string(what) + " after its end");
+}
+
+set_writer::open_file& set_writer::find(file_id file) {
+  const auto at = files_.find(file.value);
+  if (at == files_.end()) fail(errc::invalid_parameter, operation_, {}, {}, "an open file", "number " + std::to_string(file.value));
+  return at->second;
+}
+
+asio::awaitable<file_id> set_writer::open(const file_info& file) {
+  require_usable("open");
+  try {
+    const file_id id = co_await start_file(file);
+    co_return id;
+  } catch (...) {
+    failure_ = std::current_exception();
+    throw;
+  }
+}
+
+asio::awaitable<file_id> set_writer::start_file(file_info file) {
+  if (!is_safe_name(file.name)) fail(errc::unsafe_path, operation_, file.name);
+  if (file.role == file_role::directory || file.role == file_role::link || file.unchanged) {
+    fail(errc::invalid_parameter, operation_, file.name, {}, "a file with its bytes", "a directory, a link or a reference to another set");
+  }
+  open_file f;
+  f.stored = stored_path(partial_, file.name);
+  co_await calls::make_parents(fs_, partial_, file.name, operation_, nullptr);
+  io::open_options options;
+  options.mode = io::access::write;
+  options.cache = io::caching::direct;
+  options.create = true;
+  options.exclusive = true;
+  calls::opened opened = co_await calls::open(fs_, f.stored, options);
+  calls::check(opened.ec, operation_, f.stored);
+  f.out = std::make_unique<write_behind>(std::move(opened.file), operation_, f.stored.string());
+  if (file.bytes >= worth_allocating) {
+    // A full disk is better found now than after an hour. Other failures say nothing about the writes to come.
+    const std::error_code ec = co_await calls::allocate(f.out->file(), file.bytes);
+    if (calls::is_full(ec)) fail(ec, operation_, f.stored.string(), 0, "room for " + std::to_string(file.bytes) + " bytes");
+    f.allocated = file.bytes;
+  }
+  f.info = std::move(file);
+  file_id id;
+  id.value = ++last_file_;
+  files_.emplace(id.value, std::move(f));
+  co_return id;
+}
+
+asio::awaitable<void> set_writer::write(file_id file, std::uint64_t offset, io::lease data, std::size_t bytes) {
+  require_usable("write");
+  try {
+    open_file& f = find(file);
+    if (offset != f.written) {
+      fail(errc::invalid_parameter, operation_, f.info.name, offset, "offset " + std::to_string(f.written));
+    }
+    f.out->write(offset, std::move(data), bytes);
+    f.written += bytes;
+  } catch (...) {
+    failure_ = std::current_exception();
+    throw;
+  }
+  co_return;
+}
+
+asio::awaitable<void> set_writer::close(file_id file, const file_end& end) {
+  require_usable("close");
+  try {
+    co_await finish_file(file, end);
+  } catch (...) {
+    failure_ = std::current_exception();
+    throw;
+  }
+}
+
+asio::awaitable<void> set_writer::finish_file(file_id id, file_end end) {
+  open_file& f = find(id);
+  if (end.bytes != f.written) {
+    fail(errc::invalid_parameter, operation_, f.info.name, f.written, std::to_string(end.bytes) + " bytes");
+  }
+  co_await f.out->drain();
+  io::random_access_file& file = f.out->file();
+  if (f.allocated > f.written) {
+    const std::error_code ec = co_await calls::resize(file, f.written);
+    calls::check(ec, operation_, f.stored);
+  }
+  const std::pair<std::error_code, std::uint64_t> length = co_await calls::size(file);
+  calls::check(length.first, operation_, f.stored);
+  if (length.second != f.written) {
+    fail(errc::disk_io, operation_, f.stored.string(), {}, std::to_string(f.written) + " bytes", std::to_string(length.second));
+  }
+  const std::error_code synced = co_await calls::sync(file);
+  calls::check(synced, "sync set " + site_.set, f.stored);
+
+  manifest_file line;
+  line.file = f.info;
+  line.bytes = end.bytes;
+  line.valid = end.valid;
+  line.digest = end.digest;
+  std::string text = line.write();
+  if (text.size() > most_line_bytes) fail(errc::invalid_parameter, operation_, f.info.name, {}, "a shorter description");
+  // What is promised to be readable is read, now that something can still be done about it.
+  const manifest_file again = manifest_file::read(text, list_name);
+  (void)again;
+  files_.erase(id.value);
+  ++count_;
+  bytes_ += end.bytes;
+  co_await append_line(std::move(text));
+  durable_.file.value = id.value + 1;
+}
+
+asio::awaitable<void> set_writer::drop(file_id file, std::error_code) {
+  require_usable("drop");
+  try {
+    co_await drop_file(file);
+  } catch (...) {
+    failure_ = std::current_exception();
+    throw;
+  }
+}
+
+asio::awaitable<void> set_writer::drop_file(file_id id) {
+  open_file& f = find(id);
+  co_await f.out->settle();
+  f.out->file().close();
+  const std::error_code ec = co_await calls::remove(fs_, f.stored);
+  calls::check(ec, operation_, f.stored);
+  files_.erase(id.value);
+}
+
+asio::awaitable<void> set_writer::append_line(std::string line) {
+  lines_ += line;
+  lines_ += '\n';
+  if (lines_.size() >= lines_kept) co_await flush_lines();
+}
+
+asio::awaitable<void> set_writer::flush_lines() {
+  if (list_ == nullptr) {
+    const std::filesystem::path path = partial_ / list_name;
+    io::open_options options;
+    options.mode = io::access::write;
+    options.create = true;
+    options.exclusive = true;
+    calls::opened opened = co_await calls::open(fs_, path, options);
+    calls::check(opened.ec, operation_, path);
+    list_ = std::make_unique<write_behind>(std::move(opened.file), operation_, path.string());
+  }
+  root_.update(asio::const_buffer(lines_.data(), lines_.size()));
+  for (std::size_t at = 0; at < lines_.size();) {
+    io::lease data = co_await calls::acquire(texts_);
+    const std::size_t n = std::min(lines_.size() - at, data.buffer().size());
+    std::memcpy(data.buffer().data(), lines_.data() + at, n);
+    list_->write(list_bytes_, std::move(data), n);
+    list_bytes_ += n;
+    at += n;
+  }
+  lines_.clear();
+}
+
+asio::awaitable<void> set_writer::finish_list() {
+  co_await flush_lines();
+  co_await list_->drain();
+  const std::error_code ec = co_await calls::sync(list_->file());
+  calls::check(ec, "sync set " + site_.set, partial_ / list_name);
+  list_.reset();
+}
+
+// Numbers of sets must differ also when two backups commit at the same moment; whoever holds this lock reads the highest and publishes
+// the next. It is held for a short time only, so waiting is asking again.
+asio::awaitable<io::held_lock> set_writer::lock_commits() {
+  const auto ex = co_await asio::this_coro::executor;
+  const std::filesystem::path path = site_.repository / commit_lock_name;
+  asio::steady_timer timer(ex);
+  for (int i = 0; i < lock_tries; ++i) {
+    calls::locked attempt = co_await calls::lock(fs_, path);
+    if (!attempt.ec) co_return std::move(attempt.lock);
+    if (!calls::is_held(attempt.ec)) calls::check(attempt.ec, "commit set " + site_.set, path);
+    timer.expires_after(lock_pause);
+    co_await timer.async_wait(asio::use_awaitable);
+  }
+  fail(std::make_error_code(std::errc::timed_out), "commit set " + site_.set, path.string(), {}, "the lock",
+       "another commit that does not come to its end");
+}
+
+// At least the number of sets, so that one whose manifest cannot be read does not see its number given away.
+asio::awaitable<std::uint64_t> set_writer::next_sequence() {
+  const std::string operation = "commit set " + site_.set;
+  const content all = co_await scan(fs_, site_.repository, operation);
+  std::uint64_t highest = all.sets.size();
+  for (const std::string& set : all.sets) {
+    try {
+      const manifest m = co_await read_manifest(fs_, texts_, site_.repository, set, operation);
+      highest = std::max(highest, m.sequence);
+    } catch (const error& e) {
+      // Damaged, or of a newer version: its number is not known, and it is not touched.
+      if (calls::is_cancelled(e.code())) throw;
+    }
+  }
+  co_return highest + 1;
+}
+
+asio::awaitable<void> set_writer::prepare(manifest& info) {
+  info.set = site_.set;
+  info.files = count_;
+  info.bytes = bytes_;
+  info.root_digest = root_.text();
+  if (info.created_unix_ns == 0) {
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    info.created_unix_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(now).count();
+  }
+  info.sequence = co_await next_sequence();
+  const std::string text = info.write();
+  const manifest again = manifest::read(text, manifest_name);
+  (void)again;
+  co_await write_text(fs_, texts_, partial_ / manifest_name, text, "commit set " + site_.set);
+  co_await calls::sync_tree(fs_, partial_, "sync set " + site_.set);
+}
+
+// The set becomes visible and durable. Not to be interrupted: a cancellation that comes now finds the set there.
+asio::awaitable<void> set_writer::publish() {
+  co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+  const std::filesystem::path final_path = site_.repository / site_.set;
+  const std::error_code renamed = co_await calls::rename_new(fs_, partial_, final_path);
+  if (calls::is_taken(renamed)) fail(errc::set_exists, "commit set " + site_.set, final_path.string());
+  calls::check(renamed, "commit set " + site_.set, final_path);
+  std::filesystem::path unsynced = site_.repository;
+  std::error_code ec = co_await calls::sync_directory(fs_, unsynced);
+  if (!ec && site_.made_repository) {
+    unsynced = calls::directory_of(site_.repository);
+    ec = co_await calls::sync_directory(fs_, unsynced);
+  }
+  if (!ec) co_return;
+  // Visible, but a crash may take it away again: that is no backup. It is hidden again and goes with the abort.
+  const std::error_code hidden = co_await calls::rename_new(fs_, final_path, partial_);
+  std::string advice = "the set was discarded";
+  if (hidden) advice = "the set is in its place, but may not survive a crash of the system: do not rely on it";
+  fail(ec, "sync repository", unsynced.string(), {}, "the name of set " + site_.set + " on stable storage", std::move(advice));
+}
+
+asio::awaitable<void> set_writer::commit(manifest& info) {
+  require_usable("commit");
+  try {
+    const auto ex = co_await asio::this_coro::executor;
+    if (!files_.empty()) {
+      fail(errc::invalid_backup_sequence, "commit set " + site_.set, files_.begin()->second.info.name, {}, "closed files", "an open one");
+    }
+    co_await finish_list();
+    io::held_lock lock = co_await lock_commits();
+    const commit_turn turn(std::move(lock));
+    co_await prepare(info);
+    asio::awaitable<void> last = publish();
+    co_await asio::co_spawn(ex, std::move(last), asio::use_awaitable);
+    ended_ = true;
+    site_.lock.remove_and_release();
+  } catch (...) {
+    failure_ = std::current_exception();
+    throw;
+  }
+}
+
+asio::awaitable<void> set_writer::abort() {
+  co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+  if (ended_) co_return;
+  ended_ = true;
+  // The system may still write into files that are about to go; it must be done with them before their directory can be empty.
+  for (auto& [number, file] : files_) {
+    (void)number;
+    co_await file.out->settle();
+  }
+  files_.clear();
+  if (list_ != nullptr) co_await list_->settle();
+  list_.reset();
+  co_await clear_site(fs_, site_);
+}
+
+}  // namespace contrail::directory
