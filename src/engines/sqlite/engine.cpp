@@ -1,0 +1,160 @@
+#include <contrail/engines/sqlite.hpp>
+
+#include "blocking.hpp"
+#include "pin.hpp"
+
+#include <contrail/error.hpp>
+
+#include <asio/experimental/as_tuple.hpp>
+#include <asio/use_awaitable.hpp>
+#include <sqlite3.h>
+
+namespace contrail {
+
+namespace {
+
+constexpr auto no_throw = asio::experimental::as_tuple(asio::use_awaitable);
+
+engine_traits make_traits() {
+  engine_traits out;
+  out.name = "sqlite";
+  out.version = sqlite3_libversion();
+  out.logs = true;
+  return out;
+}
+
+/// The lock beside the database, for as long as anybody owns the claim. Removed with it: it is nothing else.
+struct claim_state {
+  explicit claim_state(std::shared_ptr<const sqlite::place> where) : at(std::move(where)) {}
+  claim_state(const claim_state&) = delete;
+  claim_state& operator=(const claim_state&) = delete;
+  ~claim_state() {
+    if (lock) {
+      lock.remove_and_release();
+    }
+  }
+  std::shared_ptr<const sqlite::place> at;   ///< goes after the lock
+  io::held_lock lock;
+};
+
+struct pinned_connection {
+  pinned_connection() = default;
+  std::unique_ptr<sqlite::reader> connection;
+  std::optional<sqlite::log_floor> floor;
+};
+
+}  // namespace
+
+struct sqlite_engine::impl {
+  impl(io::file_system files, std::filesystem::path database, sqlite_options options)
+      : core(std::make_shared<sqlite::engine_core>(std::move(files), std::move(database), options)), traits(make_traits()) {}
+  std::shared_ptr<sqlite::engine_core> core;
+  engine_traits traits;
+};
+
+sqlite_engine::sqlite_engine(asio::any_io_executor ex, std::filesystem::path database, sqlite_options options)
+    : sqlite_engine(io::file_system::of(std::move(ex)), std::move(database), options) {}
+
+sqlite_engine::sqlite_engine(io::file_system files, std::filesystem::path database, sqlite_options options)
+    : impl_(std::make_shared<impl>(std::move(files), std::move(database), options)) {}
+
+sqlite_engine::~sqlite_engine() = default;
+
+asio::any_io_executor sqlite_engine::get_executor() const noexcept { return impl_->core->files.get_executor(); }
+
+const engine_traits& sqlite_engine::traits() const noexcept { return impl_->traits; }
+
+std::error_code sqlite_engine::status() const noexcept {
+  return impl_->core->closed.load() ? make_error_code(errc::term_in_progress) : std::error_code();
+}
+
+asio::awaitable<std::shared_ptr<void>> sqlite_engine::claim() {
+  const auto core = impl_->core;
+  auto looking = [core] { return std::make_shared<const sqlite::place>(sqlite::examine(core->database)); };
+  std::shared_ptr<const sqlite::place> where = co_await core->work.async_run(std::move(looking), asio::use_awaitable);
+  auto out = std::make_shared<claim_state>(where);
+  std::filesystem::path lock_path = where->path;
+  lock_path += ".contrail-lock";
+  auto locked = co_await core->files.async_lock(lock_path, no_throw);
+  const std::error_code ec = std::get<0>(locked);
+  if (ec == std::errc::resource_unavailable_try_again) {
+    fail(errc::backup_in_progress, "claim the database", core->database.string(), {}, {},
+         "another backup of it runs (" + lock_path.filename().string() + " is held)");
+  }
+  if (ec == std::errc::operation_canceled) {
+    throw std::system_error(ec);
+  }
+  if (ec) {
+    sqlite::fail_by_errno(ec.value(), "create the lock " + lock_path.filename().string(), core->database);
+  }
+  out->lock = std::move(std::get<1>(locked));
+  const std::lock_guard guard(core->guard);
+  core->claimed = where;
+  co_return out;
+}
+
+asio::awaitable<std::unique_ptr<pin>> sqlite_engine::begin(begin_request request) {
+  const auto core = impl_->core;
+  if (request.what == kind::incremental || request.what == kind::differential) {
+    fail(errc::invalid_backup, "begin the backup", core->database.string(), {}, "a full backup or a copy",
+         std::string(to_string(request.what)) +
+             ": SQLite keeps no log between two backups from which one could be made; take a full backup instead");
+  }
+  std::shared_ptr<const sqlite::place> where;
+  {
+    const std::lock_guard guard(core->guard);
+    where = core->claimed.lock();
+  }
+  if (!where) {
+    auto looking = [core] { return std::make_shared<const sqlite::place>(sqlite::examine(core->database)); };
+    where = co_await core->work.async_run(std::move(looking), asio::use_awaitable);
+  }
+
+  auto held = sqlite::make_pinned(core);
+  held->slot = where->slot;
+  // The file is opened before the connection, and closed after it (see `pinned`). Through the page cache: what other processes have just
+  // written is there.
+  const io::open_options how;
+  auto opened = co_await core->files.async_open(where->path, how, no_throw);
+  const std::error_code ec = std::get<0>(opened);
+  if (ec == std::errc::operation_canceled) {
+    throw std::system_error(ec);
+  }
+  if (ec) {
+    sqlite::fail_by_errno(ec.value(), "open the database", core->database);
+  }
+  held->file = std::move(std::get<1>(opened));
+  const io::file_facts facts = held->file.facts();
+  const sqlite::file_identity identity{facts.device, facts.inode};
+  if (identity != where->identity) {
+    fail(errc::source_replaced, "open the database", core->database.string(), {}, "the file that was claimed", "another file");
+  }
+
+  auto stop = std::make_shared<std::atomic<bool>>(false);
+  auto pinning = [core, where, stop] {
+    pinned_connection out;
+    out.connection = std::make_unique<sqlite::reader>(*where, core->options.busy_timeout, stop);
+    out.floor = out.connection->floor();
+    return out;
+  };
+  auto first = co_await sqlite::run_abortable(core->work, core->files.get_executor(), stop, std::move(pinning));
+  held->connection = std::move(first.connection);
+
+  // The length is taken under the pin: what the file had grown to by then need not be in the log any more; later growth comes from the
+  // log. A tail that is no whole page was left by an interrupted write; its page is in the log.
+  const std::uint32_t page_bytes = held->connection->page_bytes();
+  const std::uint64_t bytes = co_await held->file.async_size(asio::use_awaitable);
+  held->format = std::make_unique<sqlite::database_format>(page_bytes);
+  read_policy policy = request.reads;
+  policy.hold = hold_policy::never;
+  held->body = make_page_source(std::move(held->file), where->path.string(), bytes / page_bytes * page_bytes, *held->format, nullptr, policy,
+                                request.counters);
+  co_return std::make_unique<sqlite::sqlite_pin>(core, std::move(request), *where, facts, std::move(held), first.floor);
+}
+
+asio::awaitable<void> sqlite_engine::close() {
+  impl_->core->closed.store(true);
+  co_await join_sessions();
+}
+
+}  // namespace contrail

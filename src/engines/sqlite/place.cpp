@@ -1,0 +1,113 @@
+#include "place.hpp"
+
+#include <contrail/error.hpp>
+#include <contrail/manifest.hpp>
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <system_error>
+
+namespace contrail::sqlite {
+
+namespace {
+
+constexpr const char* looking = "look at the database";
+
+void refuse_hot_journal(const std::filesystem::path& path) {
+  std::filesystem::path journal = path;
+  journal += "-journal";
+  const auto facts = look_at(journal);
+  if (!facts || facts->bytes == 0) {
+    return;
+  }
+  const descriptor file = open_for_reading(journal);
+  const std::string front = read_front(file, 1);
+  // SQLite takes a journal that begins with a zero for a finished one.
+  if (!file || front.empty() || front[0] != '\0') {
+    fail(errc::backup_not_allowed_yet, looking, path.string(), {}, "a database without unfinished transactions",
+         "the rollback journal " + journal.filename().string() +
+             " stands beside it: a transaction is running or was interrupted; open the database once with its application, then try again");
+  }
+}
+
+}  // namespace
+
+void fail_by_errno(int number, const std::string& operation, const std::filesystem::path& path) {
+  const std::error_code system(number, std::system_category());
+  if (number == ENOENT) {
+    fail(errc::file_not_found, operation, path.string(), {}, {}, "there is no such file");
+  }
+  if (number == ENOTDIR) {
+    fail(errc::invalid_path, operation, path.string(), {}, {}, "a part of the path is not a directory");
+  }
+  if (number == EACCES || number == EPERM || number == EROFS) {
+    fail(errc::file_access_denied, operation, path.string(), {},
+         "rights to read the database and to create files beside it (SQLite needs its -shm file, a backup its lock)", system.message());
+  }
+  fail(system, operation, path.string());
+}
+
+void check_content(const std::filesystem::path& path) {
+  const descriptor file = open_for_reading(path);
+  if (!file) {
+    fail_by_errno(errno, "open the database", path);
+  }
+  const std::string front = read_front(file, database_header_bytes);
+  if (front.empty()) {
+    fail(errc::database_corrupted, looking, path.string(), 0, "a SQLite database", "the file is empty: no database has been written to it yet");
+  }
+  const auto header = parse_database_header(front);
+  if (!header) {
+    fail(errc::database_corrupted, looking, path.string(), 0, "a SQLite database",
+         "the file does not begin with the header of a SQLite 3 database (another kind of file, or an encrypted one)");
+  }
+  if (header->write_version == 1 || header->read_version == 1) {
+    fail(errc::logging_disabled, looking, path.string(), 18, "journal mode WAL",
+         "a rollback journal, which cannot be backed up while writers run; run PRAGMA journal_mode=WAL on the database once");
+  }
+  if (header->write_version != 2 || header->read_version != 2) {
+    fail(errc::database_corrupted, looking, path.string(), 18, "file format version 2",
+         fmt::format("versions {} and {}", header->write_version, header->read_version));
+  }
+  refuse_hot_journal(path);
+}
+
+place examine(const std::filesystem::path& database) {
+  std::error_code ec;
+  place out;
+  out.path = std::filesystem::canonical(database, ec);
+  if (ec) {
+    fail_by_errno(ec.value(), looking, database);
+  }
+  out.name = database.filename().string();
+  const auto facts = look_at(out.path);
+  if (!facts) {
+    fail_by_errno(errno, looking, database);
+  }
+  if (!facts->regular) {
+    fail(errc::file_invalid_type, looking, database.string(), {}, "a database file", facts->directory ? "a directory" : "no regular file");
+  }
+  if (!is_safe_name(out.name)) {
+    fail(errc::unsafe_path, looking, database.string(), {}, "a file name that can be restored on any system", out.name);
+  }
+  if (facts->links > 1) {
+    // SQLite keeps log and locks under the name by which a process opened the database: under another name they are not seen.
+    fail(errc::invalid_path, looking, database.string(), {}, "a database with one name",
+         fmt::format("{} hard links to it; the log stands beside one of them only. Remove the others, or use symbolic links", facts->links));
+  }
+  out.identity = facts->identity;
+  out.slot = take_slot(out.identity);
+  if (!out.slot) {
+    fail(errc::backup_in_progress, "claim the database", database.string(), {}, {}, "this process runs a backup or restore of it already");
+  }
+  if (open_in_this_process(out.identity)) {
+    // Closing our descriptor would take the locks of that connection away, and SQLite would lose transactions.
+    fail(errc::database_locked, "claim the database", database.string(), {}, "a database that only other processes have open",
+         "this process itself has it open; take the backup from another process");
+  }
+  check_content(out.path);
+  return out;
+}
+
+}  // namespace contrail::sqlite

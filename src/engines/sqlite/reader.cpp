@@ -1,0 +1,254 @@
+#include "reader.hpp"
+
+#include <contrail/error.hpp>
+
+#include <asio/error.hpp>
+#include <fmt/format.h>
+#include <sqlite3.h>
+
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+#include <thread>
+
+namespace contrail::sqlite {
+
+namespace {
+
+std::filesystem::path beside(const std::filesystem::path& path, const char* suffix) {
+  std::filesystem::path out = path;
+  out += suffix;
+  return out;
+}
+
+}  // namespace
+
+void fail_by_sqlite(sqlite3* db, int code, const std::string& operation, const std::string& path) {
+  const std::string said = db != nullptr ? sqlite3_errmsg(db) : sqlite3_errstr(code);
+  const int system = db != nullptr ? sqlite3_system_errno(db) : 0;
+  if (code == SQLITE_BUSY_RECOVERY) {
+    fail(errc::backup_not_allowed_yet, operation, path, {}, {}, "another process recovers the database; try again when it is done");
+  }
+  switch (code & 0xff) {
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+      fail(errc::database_locked, operation, path, {}, "a database that others may read",
+           "another process holds it exclusively (locking_mode=EXCLUSIVE, VACUUM, or a change of its journal mode)");
+    case SQLITE_NOTADB:
+    case SQLITE_CORRUPT:
+      fail(errc::database_corrupted, operation, path, {}, "a sound SQLite database", said);
+    case SQLITE_NOMEM:
+      fail(errc::out_of_memory, operation, path);
+    case SQLITE_FULL:
+      fail(errc::disk_full, operation, path, {}, {}, said);
+    case SQLITE_CANTOPEN:
+      if (system == ENOENT) {
+        fail(errc::file_not_found, operation, path, {}, {}, said);
+      }
+      [[fallthrough]];
+    case SQLITE_PERM:
+    case SQLITE_READONLY:
+    case SQLITE_AUTH:
+      fail(errc::file_access_denied, operation, path, {}, "rights to read the database and to create or write its -shm file",
+           system != 0 ? said + ", " + std::generic_category().message(system) : said);
+    default:
+      fail(errc::disk_io, operation, path, {}, {},
+           fmt::format("SQLite: {} (code {}{})", said, code,
+                       system != 0 ? ", " + std::generic_category().message(system) : std::string()));
+  }
+}
+
+/// Context of SQLite's busy handler.
+struct reader::waiting {
+  std::chrono::steady_clock::time_point until;
+  stop_flag stop;
+
+  static int call(void* self, int times) noexcept {
+    const auto* const me = static_cast<const waiting*>(self);
+    if (me->stop->load() || std::chrono::steady_clock::now() >= me->until) {
+      return 0;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(times < 10 ? 1 : 10));
+    return 1;
+  }
+};
+
+reader::reader(const place& where, std::chrono::milliseconds busy_timeout, stop_flag stop) : where_(where), waiting_(new waiting) {
+  waiting_->stop = std::move(stop);
+  waiting_->until = std::chrono::steady_clock::now() + busy_timeout;
+  // A header that says "rollback journal", or a hot journal, must never be shown to SQLite: it would roll back, and change the source.
+  check_content(where_.path);
+  // SQLite's last connection to leave moves the log into the database and deletes it. That is as it should be when we outlast the
+  // application (it could not do that itself because of us), and it also removes the empty files that our own coming made. A log
+  // that a crashed application left behind is another matter: it is not ours to touch.
+  const auto log = look_at(beside(where_.path, "-wal"));
+  const bool abandoned = log && log->bytes != 0 && !others_hold_locks(where_.path);
+  try {
+    const int opened = sqlite3_open_v2(where_.path.c_str(), &db_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);
+    if (opened != SQLITE_OK) {
+      fail_by_sqlite(db_, opened, "open the database", where_.path.string());
+    }
+    if (abandoned) {
+      sqlite3_db_config(db_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+    }
+    open_and_pin(busy_timeout);
+    look_at_files();
+    check();
+  } catch (...) {
+    sqlite3_close_v2(db_);
+    throw;
+  }
+}
+
+reader::~reader() {
+  sqlite3_exec(db_, "ROLLBACK", nullptr, nullptr, nullptr);
+  // v2: also when a statement were left over.
+  sqlite3_close_v2(db_);
+}
+
+void reader::open_and_pin(std::chrono::milliseconds busy_timeout) {
+  const std::string path = where_.path.string();
+  sqlite3_extended_result_codes(db_, 1);
+  sqlite3_busy_handler(db_, &waiting::call, waiting_.get());
+  sqlite3_wal_autocheckpoint(db_, 0);
+  // BEGIN alone pins nothing; the first read does. schema_version reads page 1 without parsing the schema, which may need functions or
+  // modules that only the application has.
+  int code = sqlite3_exec(db_, "PRAGMA query_only=1; BEGIN; PRAGMA schema_version", nullptr, nullptr, nullptr);
+  if (waiting_->stop->load()) {
+    throw std::system_error(asio::error::operation_aborted);
+  }
+  if (code != SQLITE_OK) {
+    if ((code & 0xff) == SQLITE_BUSY && code != SQLITE_BUSY_RECOVERY) {
+      fail(errc::database_locked, "pin the database", path, {}, "a database that others may read",
+           fmt::format("another process held it exclusively for {} ms (locking_mode=EXCLUSIVE, recovery, or a change of its journal mode)",
+                       busy_timeout.count()));
+    }
+    fail_by_sqlite(db_, code, "pin the database", path);
+  }
+  std::string mode;
+  const auto keep = [](void* out, int columns, char** values, char**) noexcept {
+    if (columns == 1 && values[0] != nullptr) {
+      *static_cast<std::string*>(out) = values[0];
+    }
+    return 0;
+  };
+  code = sqlite3_exec(db_, "PRAGMA journal_mode", keep, &mode, nullptr);
+  if (code != SQLITE_OK) {
+    fail_by_sqlite(db_, code, "pin the database", path);
+  }
+  if (mode != "wal") {
+    fail(errc::logging_disabled, "pin the database", path, {}, "journal mode WAL", "journal mode " + mode);
+  }
+  page_bytes_ = static_cast<std::uint32_t>(ask("PRAGMA page_size"));
+  pages_ = ask("PRAGMA page_count");
+}
+
+std::uint64_t reader::ask(const char* pragma) const {
+  sqlite3_stmt* statement = nullptr;
+  int code = sqlite3_prepare_v2(db_, pragma, -1, &statement, nullptr);
+  std::uint64_t out = 0;
+  if (code == SQLITE_OK) {
+    code = sqlite3_step(statement);
+    out = static_cast<std::uint64_t>(sqlite3_column_int64(statement, 0));
+  }
+  sqlite3_finalize(statement);
+  if (code != SQLITE_ROW) {
+    fail_by_sqlite(db_, code, pragma, where_.path.string());
+  }
+  return out;
+}
+
+void reader::look_at_files() {
+  log_path_ = sqlite3_filename_wal(sqlite3_db_filename(db_, "main"));
+  index_path_ = beside(where_.path, "-shm");
+  // Neither log nor this descriptor carries locks: closing it harms nobody. (The -shm does; it must never be opened here.)
+  log_ = open_for_reading(log_path_);
+  if (!log_) {
+    fail_by_errno(errno, "open the write-ahead log", log_path_);
+  }
+  const auto log = look_at(log_path_);
+  const auto index = look_at(index_path_);
+  if (log) {
+    log_identity_ = log->identity;
+  }
+  if (index) {
+    index_identity_ = index->identity;
+  }
+}
+
+void reader::check() const {
+  const std::string path = where_.path.string();
+  if (sqlite3_txn_state(db_, "main") != SQLITE_TXN_READ) {
+    fail(errc::backup_abort_by_server, "keep the database pinned", path, {}, {}, "SQLite ended the reading transaction");
+  }
+  int moved = 0;
+  const int code = sqlite3_file_control(db_, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+  if (code != SQLITE_OK) {
+    fail_by_sqlite(db_, code, "check the database's file", path);
+  }
+  const auto now = look_at(where_.path);
+  if (moved != 0 || !now || now->identity != where_.identity) {
+    fail(errc::source_replaced, "check the database's file", path, {}, "the file that the backup began with",
+         now ? "another file: it was replaced" : "no file: it was removed");
+  }
+  const auto log = look_at(log_path_);
+  const auto index = look_at(index_path_);
+  // A process that finds no log, or no index, makes a new one and goes on there: nothing that it commits would be in the backup, and
+  // nothing keeps it from overwriting what is being copied.
+  if (!log || log->identity != log_identity_ || !index || index->identity != index_identity_) {
+    fail(errc::source_replaced, "check the database's file", (log && log->identity == log_identity_ ? index_path_ : log_path_).string(), {},
+         "the file that the backup began with", "removed or replaced; every process must close the database, it may be damaged");
+  }
+}
+
+std::optional<log_floor> reader::floor() const {
+  // The index is mapped by the connection already; its own descriptor must not be opened and closed here (locks). It begins with two
+  // copies of a header, which are equal unless a writer is at work (walformat.html, section 2.1).
+  sqlite3_file* file = nullptr;
+  if (sqlite3_file_control(db_, "main", SQLITE_FCNTL_FILE_POINTER, &file) != SQLITE_OK || file == nullptr || file->pMethods == nullptr ||
+      file->pMethods->iVersion < 2) {
+    return {};
+  }
+  void volatile* mapped = nullptr;
+  if (file->pMethods->xShmMap(file, 0, 32768, 0, &mapped) != SQLITE_OK || mapped == nullptr) {
+    return {};
+  }
+  struct index_header {
+    std::uint32_t version, unused, change;
+    std::uint8_t initialized, big_endian;
+    std::uint16_t page_bytes;
+    std::uint32_t frames, pages, sums[2], salts[2], own_sums[2];
+  };
+  static_assert(sizeof(index_header) == 48);
+  const auto copy = [mapped](std::size_t which) noexcept {
+    index_header out{};
+    auto* const to = reinterpret_cast<unsigned char*>(&out);
+    const auto* const from = static_cast<const volatile unsigned char*>(mapped) + which * sizeof out;
+    for (std::size_t i = 0; i < sizeof out; ++i) {
+      to[i] = from[i];
+    }
+    return out;
+  };
+  for (int tries = 0; tries < 100; ++tries) {
+    const index_header first = copy(0);
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    const index_header second = copy(1);
+    if (std::memcmp(&first, &second, sizeof first) == 0) {
+      if (first.version != 3007000 || first.initialized == 0) {
+        return {};
+      }
+      // The salts are kept as they stand in the log's file: in its byte order.
+      const auto* const salts = reinterpret_cast<const unsigned char*>(first.salts);
+      log_floor out;
+      out.frames = first.frames;
+      out.salt1 = read_big_endian(salts);
+      out.salt2 = read_big_endian(salts + 4);
+      out.sums = {first.sums[0], first.sums[1]};
+      return out;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return {};
+}
+
+}  // namespace contrail::sqlite
