@@ -171,7 +171,7 @@ void define(CLI::App& app, arguments& out, raw& text) {
   CLI::App* demo = add_command(app, "demo", "See it work: a bank, writers, a backup, a restore, a check", demo_footer);
   demo->add_option("--dir", text.directory, "Where to work (default: a new directory in the system's temporary directory)");
   demo->add_flag("--keep", out.keep, "Leave the files for inspection");
-  demo->add_option("--seconds", out.seconds, "How long the backup is made to take, 1 to 20 (default: 4)")->check(CLI::Range(1U, 20U));
+  demo->add_option("--seconds", out.seconds, "How long the backup is made to take, 1 to 10 (default: 3)")->check(CLI::Range(1U, 10U));
   add_backend(*demo, text);
   add_progress(*demo, text);
 }
@@ -222,7 +222,7 @@ void convert(arguments& out, const raw& text) {
   out.scratch = text.scratch;
   out.directory = text.directory;
   if (out.seconds == 0) {
-    out.seconds = 4;
+    out.seconds = 3;
   }
 }
 

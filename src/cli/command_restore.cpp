@@ -65,6 +65,7 @@ int run_restore(const arguments& given, console& out, runner& loop) {
   options.overwrite = given.force;
   options.memory = given.memory;
   options.progress = &counters;
+  options.files = &files;
   const restore_report report = loop.run(restore(repository, with, given.into, options), watched("restore", counters, false));
 
   try {

@@ -68,6 +68,7 @@ int run_verify(const arguments& given, console& out, runner& loop) {
   options.memory = given.memory;
   options.scratch = given.scratch.empty() ? nullptr : &given.scratch;
   options.progress = &counters;
+  options.files = &files;
   restorer_registry* const prove_with = given.prove ? &provers : nullptr;
   const verify_report report = loop.run(verify(repository, prove_with, options), watched("verify", counters, true));
 

@@ -124,7 +124,8 @@ failure describe(const std::exception_ptr& thrown, activity doing) {
     set_code(out, make_error_code(errc::out_of_memory));
     out.message = "out of memory";
   } catch (const std::exception& e) {
-    set_code(out, make_error_code(errc::invalid_parameter));
+    out.code = -1;
+    out.name = "unexpected";
     out.message = e.what();
   }
   return out;

@@ -68,6 +68,22 @@ void runner::check(const std::exception_ptr& failed) {
   std::rethrow_exception(failed);
 }
 
+void runner::check_signals() {
+  context_.restart();
+  signals_.async_wait([this](std::error_code ec, int signal) {
+    if (!ec) {
+      signal_ = signal;
+    }
+  });
+  context_.poll();
+  signals_.cancel();
+  context_.restart();
+  context_.poll();
+  if (signal_ != 0) {
+    throw interrupted(signal_);
+  }
+}
+
 void runner::wait_for_signal() {
   signals_.async_wait([this](std::error_code ec, int signal) {
     if (ec || !running_) {

@@ -61,6 +61,9 @@ class runner {
     return std::move(*result);
   }
 
+  /// For steps that do not run on the loop: throws `interrupted` when a signal came.
+  void check_signals();
+
  private:
   void begin(const watched& shown);
   void end();

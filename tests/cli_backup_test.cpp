@@ -1,0 +1,446 @@
+#include "support/cli_database.hpp"
+#include "support/cli_program.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <sqlite3.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+using namespace contrail::test;
+using Catch::Matchers::Contains;
+using Catch::Matchers::StartsWith;
+namespace fs = std::filesystem;
+
+namespace {
+
+outcome run(const std::vector<std::string>& arguments, const launch& how = {}) {
+  return run_program(CONTRAIL_PROGRAM, arguments, how);
+}
+
+std::vector<std::string> keys(const nlohmann::ordered_json& object) {
+  std::vector<std::string> out;
+  for (const auto& item : object.items()) {
+    out.push_back(item.key());
+  }
+  return out;
+}
+
+std::vector<std::string> backup_of(const fs::path& database, const fs::path& repository) {
+  return {"backup", "sqlite:" + database.string(), "--to", repository.string()};
+}
+
+/// Runs a backup that must fail with exit status 1, with words on standard error and an error object, and leaves no repository.
+nlohmann::ordered_json refused(const fs::path& database, const fs::path& repository, const launch& how = {}) {
+  std::vector<std::string> arguments = backup_of(database, repository);
+  arguments.push_back("--json");
+  const outcome got = run(arguments, how);
+  INFO(got.out << got.err);
+  CHECK(got.exit == 1);
+  CHECK_THAT(got.err, StartsWith("contrail: "));
+  const auto object = got.parsed();
+  REQUIRE(object.contains("error"));
+  CHECK_FALSE(object["error"]["message"].get<std::string>().empty());
+  CHECK_FALSE(object["error"]["name"].get<std::string>().empty());
+  return object["error"];
+}
+
+}  // namespace
+
+TEST_CASE("cli_backup: backup, list, verify, restore", "[cli_backup]") {
+  const workspace w;
+  make_database(w / "app.db", 500);
+  const std::string repo = (w / "repo").string();
+  std::vector<std::string> arguments = backup_of(w / "app.db", repo);
+  const outcome words = run(arguments);
+  INFO(words.err);
+  REQUIRE(words.exit == 0);
+  CHECK(words.err.empty());
+  CHECK_THAT(words.out, StartsWith("set ") && Contains("full backup of sqlite"));
+
+  arguments.insert(arguments.end(), {"--kind", "copy", "--json"});
+  const outcome got = run(arguments);
+  REQUIRE(got.exit == 0);
+  CHECK(got.err.empty());
+  const auto made = got.parsed();
+  CHECK(keys(made) == std::vector<std::string>{"schema", "set", "kind", "engine", "files", "bytes", "pages", "pages_retried", "seconds", "backend"});
+  CHECK(made["schema"] == 1);
+  CHECK(made["kind"] == "copy");
+  CHECK(made["engine"] == "sqlite");
+  CHECK(made["files"] >= 1);
+  CHECK(made["bytes"] >= fs::file_size(w / "app.db"));
+  CHECK(made["pages"] >= fs::file_size(w / "app.db") / 4096);
+  CHECK(made["pages_retried"] == 0);
+  CHECK(made["seconds"].is_number_float());
+  CHECK((made["backend"] == "uring" || made["backend"] == "threads"));
+
+  const auto listed = run({"list", repo, "--json"}).parsed();
+  CHECK(keys(listed) == std::vector<std::string>{"schema", "sets"});
+  REQUIRE(listed["sets"].size() == 2);
+  CHECK(keys(listed["sets"][0]) == std::vector<std::string>{"set", "kind", "parent", "engine", "created", "bytes", "status"});
+  CHECK(listed["sets"][0]["kind"] == "full");
+  CHECK(listed["sets"][1]["kind"] == "copy");
+  CHECK(listed["sets"][1]["set"] == made["set"]);
+  CHECK(listed["sets"][1]["parent"].is_null());
+  CHECK(listed["sets"][1]["status"] == "complete");
+  CHECK_THAT(listed["sets"][1]["created"].get<std::string>(), Catch::Matchers::Matches("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"));
+  const outcome table = run({"list", repo});
+  CHECK_THAT(table.out, Contains("SET") && Contains(made["set"].get<std::string>()) && Contains("complete"));
+
+  const outcome verified = run({"verify", repo, "--json"});
+  CHECK(verified.exit == 0);
+  const auto report = verified.parsed();
+  CHECK(keys(report) == std::vector<std::string>{"schema", "sets"});
+  REQUIRE(report["sets"].size() == 2);
+  CHECK(keys(report["sets"][0]) == std::vector<std::string>{"set", "status", "damage"});
+  CHECK(report["sets"][0]["status"] == "good");
+  CHECK(report["sets"][0]["damage"].empty());
+  CHECK(run({"verify", repo, "--set", "latest", "--json"}).parsed()["sets"].size() == 1);
+  const outcome proven = run({"verify", repo, "--prove"});
+  CHECK(proven.exit == 0);
+  CHECK_THAT(proven.out, Contains("good, proven") && Contains("2 sets, no damage"));
+
+  const outcome restored = run({"restore", repo, "--into", (w / "out").string(), "--json"});
+  INFO(restored.err);
+  REQUIRE(restored.exit == 0);
+  const auto placed = restored.parsed();
+  CHECK(keys(placed) == std::vector<std::string>{"schema", "set", "directory", "files", "bytes", "seconds"});
+  CHECK(placed["set"] == made["set"]);
+  CHECK(placed["directory"] == (w / "out").string());
+  CHECK(placed["files"] == 1);
+  CHECK(names_in(w / "out") == std::vector<std::string>{"app.db"});
+  CHECK(check_database(w / "out" / "app.db") == "ok 500");
+}
+
+TEST_CASE("cli_backup: each I/O backend serves", "[cli_backup]") {
+  const workspace w;
+  make_database(w / "app.db", 200);
+  for (const auto& backend : run({"info", "--json"}).parsed()["backends"]) {
+    if (backend["available"] != true) {
+      WARN("backend " << backend["name"] << " is not available here: " << backend["why"]);
+      continue;
+    }
+    const std::string name = backend["name"];
+    INFO(name);
+    std::vector<std::string> arguments = backup_of(w / "app.db", w / "repo");
+    arguments.insert(arguments.end(), {"--json", "--io-backend", name});
+    CHECK(run(arguments).parsed()["backend"] == name);
+    CHECK(run({"verify", (w / "repo").string(), "--prove", "--io-backend", name}).exit == 0);
+    CHECK(run({"restore", (w / "repo").string(), "--into", (w / name).string(), "--io-backend", name}).exit == 0);
+    CHECK(check_database(w / name / "app.db") == "ok 200");
+  }
+}
+
+TEST_CASE("cli_backup: incremental and differential are not for SQLite, and the words help", "[cli_backup]") {
+  const workspace w;
+  make_database(w / "app.db", 10);
+  for (const std::string kind : {"incremental", "differential"}) {
+    std::vector<std::string> arguments = backup_of(w / "app.db", w / "repo");
+    arguments.insert(arguments.end(), {"--kind", kind, "--json"});
+    const outcome got = run(arguments);
+    INFO(got.err);
+    CHECK(got.exit == 1);
+    CHECK(got.parsed()["error"]["code"] == -526);
+    CHECK_THAT(got.err, Contains("full"));
+  }
+  CHECK(names_in(w.path()) == std::vector<std::string>{"app.db"});
+}
+
+TEST_CASE("cli_backup: sources that cannot be backed up make nothing", "[cli_backup]") {
+  const workspace w;
+  SECTION("no such file") {
+    const auto error = refused(w / "none.db", w / "repo");
+    CHECK_THAT(error["message"].get<std::string>(), Contains("none.db"));
+  }
+  SECTION("no such directory") { refused(w / "no" / "none.db", w / "repo"); }
+  SECTION("a directory") {
+    fs::create_directory(w / "dir.db");
+    refused(w / "dir.db", w / "repo");
+  }
+  SECTION("a pipe") {
+    REQUIRE(::mkfifo((w / "pipe.db").c_str(), 0600) == 0);
+    refused(w / "pipe.db", w / "repo");
+  }
+  SECTION("not a database") {
+    write_all(w / "text.db", std::string(100000, 'x'));
+    refused(w / "text.db", w / "repo");
+    CHECK(read_all(w / "text.db") == std::string(100000, 'x'));
+  }
+  SECTION("shorter than a header") {
+    write_all(w / "short.db", "SQLite format 3");
+    refused(w / "short.db", w / "repo");
+  }
+  SECTION("empty") {
+    write_all(w / "empty.db", "");
+    refused(w / "empty.db", w / "repo");
+    CHECK(fs::file_size(w / "empty.db") == 0);
+  }
+  SECTION("rollback journal") {
+    make_database(w / "old.db", 10, "delete");
+    const auto error = refused(w / "old.db", w / "repo");
+    CHECK(error["code"] == -516);
+    CHECK_THAT(error["message"].get<std::string>(), Contains("WAL") || Contains("wal"));
+    CHECK(check_database(w / "old.db") == "ok 10");
+  }
+  CHECK_FALSE(fs::exists(w / "repo"));
+  // No database is left with files beside it that were not there before.
+  for (const std::string& name : names_in(w.path())) {
+    INFO(name);
+    CHECK_THAT(name, Catch::Matchers::EndsWith(".db"));
+  }
+}
+
+TEST_CASE("cli_backup: destinations that cannot take a set", "[cli_backup]") {
+  const workspace w;
+  make_database(w / "app.db", 200);
+  SECTION("a file") {
+    write_all(w / "repo", "mine");
+    refused(w / "app.db", w / "repo");
+    CHECK(read_all(w / "repo") == "mine");
+  }
+  SECTION("below a file") {
+    write_all(w / "file", "mine");
+    refused(w / "app.db", w / "file" / "repo");
+    CHECK(read_all(w / "file") == "mine");
+  }
+  SECTION("its parent is missing") {
+    refused(w / "app.db", w / "no" / "repo");
+    CHECK_FALSE(fs::exists(w / "no"));
+  }
+  SECTION("files have a largest size") {
+    launch how;
+    how.largest_file = 65536;
+    const auto error = refused(w / "app.db", w / "repo", how);
+    CHECK(error["name"] == "EFBIG");
+    CHECK(names_in(w / "repo").empty());
+  }
+  CHECK(check_database(w / "app.db") == "ok 200");
+}
+
+TEST_CASE("cli_backup: a destination that fills up", "[cli_backup]") {
+  const workspace w;
+  make_database(w / "app.db", 4000);
+  const small_file_system small(w / "small", 2 << 20);
+  if (!small.mounted()) {
+    WARN("skipped: a small file system cannot be mounted here");
+    return;
+  }
+  const auto error = refused(w / "app.db", w / "small" / "repo");
+  CHECK(error["name"] == "ENOSPC");
+  CHECK(names_in(w / "small" / "repo").empty());
+  // With room the same command works, and so does everything after it.
+  make_database(w / "few.db", 100);
+  CHECK(run(backup_of(w / "few.db", w / "small" / "repo")).exit == 0);
+  CHECK(run({"verify", (w / "small" / "repo").string()}).exit == 0);
+}
+
+TEST_CASE("cli_backup: places without permission", "[cli_backup]") {
+  if (::geteuid() != 0) {
+    WARN("skipped: needs root, to become somebody else");
+    return;
+  }
+  const workspace w;
+  fs::permissions(w.path(), fs::perms::all);
+  launch nobody;
+  nobody.unprivileged = true;
+  if (run({"--version"}, nobody).exit != 0) {
+    WARN("skipped: the program lies where an ordinary user cannot reach it");
+    return;
+  }
+  SECTION("the database may not be read") {
+    make_database(w / "app.db", 10);
+    fs::permissions(w / "app.db", fs::perms::owner_read);
+    refused(w / "app.db", w / "repo", nobody);
+    CHECK_FALSE(fs::exists(w / "repo"));
+  }
+  SECTION("the database's directory may not be written") {
+    fs::create_directory(w / "srv");
+    make_database(w / "srv" / "app.db", 10);
+    fs::permissions(w / "srv" / "app.db", fs::perms::all);
+    fs::permissions(w / "srv", fs::perms::owner_all | fs::perms::others_read | fs::perms::others_exec);
+    refused(w / "srv" / "app.db", w / "repo", nobody);
+    CHECK_FALSE(fs::exists(w / "repo"));
+  }
+  SECTION("the repository's parent may not be written") {
+    make_database(w / "app.db", 10);
+    fs::permissions(w / "app.db", fs::perms::all);
+    fs::create_directory(w / "backup");
+    const auto error = refused(w / "app.db", w / "backup" / "repo", nobody);
+    CHECK(error["name"] == "EACCES");
+    CHECK(names_in(w / "backup").empty());
+  }
+  SECTION("the repository is somebody else's") {
+    make_database(w / "app.db", 10);
+    fs::permissions(w / "app.db", fs::perms::all);
+    REQUIRE(run(backup_of(w / "app.db", w / "repo")).exit == 0);
+    refused(w / "app.db", w / "repo", nobody);
+    CHECK(run({"list", (w / "repo").string()}, nobody).exit == 1);
+    CHECK(run({"verify", (w / "repo").string()}, nobody).exit == 1);
+    CHECK(run({"restore", (w / "repo").string(), "--into", (w / "out").string()}, nobody).exit == 1);
+    CHECK_FALSE(fs::exists(w / "out"));
+    CHECK(run({"verify", (w / "repo").string()}).exit == 0);
+  }
+  SECTION("an ordinary user backs up and restores what is his") {
+    fs::create_directory(w / "home");
+    REQUIRE(::chown((w / "home").c_str(), 65534, 65534) == 0);
+    make_database(w / "home" / "app.db", 10);
+    REQUIRE(::chown((w / "home" / "app.db").c_str(), 65534, 65534) == 0);
+    const outcome made = run(backup_of(w / "home" / "app.db", w / "home" / "repo"), nobody);
+    INFO(made.err);
+    CHECK(made.exit == 0);
+    CHECK(run({"restore", (w / "home" / "repo").string(), "--into", (w / "home" / "out").string()}, nobody).exit == 0);
+    CHECK(check_database(w / "home" / "out" / "app.db") == "ok 10");
+  }
+}
+
+TEST_CASE("cli_backup: a destination that disappears", "[cli_backup]") {
+  const workspace w;
+  make_database(w / "app.db", 2000);
+  std::vector<std::string> arguments = backup_of(w / "app.db", w / "repo");
+  arguments.insert(arguments.end(), {"--rate-limit", "2M", "--json"});
+  program slow(CONTRAIL_PROGRAM, arguments);
+  while (slow.running() && names_in(w / "repo").empty()) {
+    ::usleep(1000);
+  }
+  REQUIRE(slow.running());
+  fs::remove_all(w / "repo");
+  const outcome got = slow.wait();
+  INFO(got.out << got.err);
+  CHECK(got.exit == 1);
+  CHECK(got.parsed().contains("error"));
+  CHECK(names_in(w.path()) == std::vector<std::string>{"app.db"});
+  CHECK(check_database(w / "app.db") == "ok 2000");
+}
+
+TEST_CASE("cli_backup: a database that is replaced while it is copied", "[cli_backup]") {
+  const workspace w;
+  make_database(w / "app.db", 2000);
+  make_database(w / "other.db", 2000);
+  std::vector<std::string> arguments = backup_of(w / "app.db", w / "repo");
+  arguments.insert(arguments.end(), {"--rate-limit", "2M", "--json"});
+  program slow(CONTRAIL_PROGRAM, arguments);
+  while (slow.running() && names_in(w / "repo").empty()) {
+    ::usleep(1000);
+  }
+  REQUIRE(slow.running());
+  SECTION("by another one") { fs::rename(w / "other.db", w / "app.db"); }
+  SECTION("by nothing") { fs::remove(w / "app.db"); }
+  const outcome got = slow.wait();
+  INFO(got.out << got.err);
+  CHECK(got.exit == 1);
+  CHECK(got.parsed()["error"]["name"] == "source_replaced");
+  CHECK(names_in(w / "repo").empty());
+}
+
+TEST_CASE("cli_backup: the second backup of one database is refused, the first goes on", "[cli_backup]") {
+  const workspace w;
+  make_database(w / "app.db", 2000);
+  fs::create_symlink(w / "app.db", w / "link.db");
+  std::vector<std::string> arguments = backup_of(w / "app.db", w / "repo");
+  arguments.insert(arguments.end(), {"--rate-limit", "2M", "--json"});
+  program first(CONTRAIL_PROGRAM, arguments);
+  while (first.running() && names_in(w / "repo").empty()) {
+    ::usleep(1000);
+  }
+  REQUIRE(first.running());
+  // While it runs, its set is listed as such, and is nothing to verify or restore.
+  const outcome listed = run({"list", (w / "repo").string(), "--json"});
+  REQUIRE(listed.exit == 0);
+  REQUIRE(listed.parsed()["sets"].size() == 1);
+  CHECK(listed.parsed()["sets"][0]["status"] == "in-progress");
+  CHECK(run({"verify", (w / "repo").string()}).exit == 1);
+  CHECK(run({"restore", (w / "repo").string(), "--into", (w / "out").string()}).exit == 1);
+
+  CHECK(refused(w / "app.db", w / "other")["code"] == -505);
+  CHECK(refused(w / "link.db", w / "repo")["name"] == "backup_in_progress");
+  CHECK_FALSE(fs::exists(w / "other"));
+  const outcome got = first.wait();
+  INFO(got.err);
+  CHECK(got.exit == 0);
+  CHECK(got.err.empty());
+  CHECK(run({"verify", (w / "repo").string(), "--prove"}).exit == 0);
+  CHECK(run(backup_of(w / "link.db", w / "repo")).exit == 0);
+}
+
+TEST_CASE("cli_backup: two databases go into one repository at once", "[cli_backup]") {
+  const workspace w;
+  make_database(w / "one.db", 700);
+  make_database(w / "two.db", 900);
+  for (int round = 0; round < 3; ++round) {
+    std::vector<std::string> one = backup_of(w / "one.db", w / "repo"), two = backup_of(w / "two.db", w / "repo");
+    one.insert(one.end(), {"--rate-limit", "4M"});
+    two.insert(two.end(), {"--rate-limit", "4M"});
+    program first(CONTRAIL_PROGRAM, one), second(CONTRAIL_PROGRAM, two);
+    const outcome a = first.wait(), b = second.wait();
+    INFO(a.err << b.err);
+    CHECK(a.exit == 0);
+    CHECK(b.exit == 0);
+    CHECK((a.err.empty() && b.err.empty()));
+  }
+  const auto listed = run({"list", (w / "repo").string(), "--json"}).parsed();
+  CHECK(listed["sets"].size() == 6);
+  CHECK(run({"verify", (w / "repo").string(), "--prove"}).exit == 0);
+  CHECK(names_in(w / "repo").size() == 6);
+}
+
+TEST_CASE("cli_backup: progress is on standard error, and only when asked for", "[cli_backup]") {
+  const workspace w;
+  make_database(w / "app.db", 1500);
+  std::vector<std::string> arguments = backup_of(w / "app.db", w / "repo");
+  arguments.insert(arguments.end(), {"--rate-limit", "2M", "--json", "--progress", "always"});
+  const outcome shown = run(arguments);
+  REQUIRE(shown.exit == 0);
+  CHECK(shown.parsed().contains("set"));
+  CHECK_THAT(shown.err, Contains("\rbackup  ") && Contains("%") && Contains("/s") && Contains(" left"));
+  // Taken away at the end.
+  CHECK_THAT(shown.err, Catch::Matchers::EndsWith("\r\x1b[K"));
+  arguments.back() = "auto";
+  CHECK(run(arguments).err.empty());
+}
+
+TEST_CASE("cli_backup: bounds on memory are kept, and too little is told", "[cli_backup]") {
+  const workspace w;
+  make_database(w / "app.db", 300);
+  std::vector<std::string> arguments = backup_of(w / "app.db", w / "repo");
+  arguments.insert(arguments.end(), {"--memory", "1"});
+  const outcome tiny = run(arguments);
+  INFO(tiny.err);
+  CHECK(tiny.exit == 1);
+  CHECK_THAT(tiny.err, Contains("memory"));
+  CHECK_FALSE(fs::exists(w / "repo"));
+  arguments.back() = "4M";
+  CHECK(run(arguments).exit == 0);
+}
+
+TEST_CASE("cli_backup: limits of the pin end a backup", "[cli_backup]") {
+  const workspace w;
+  make_database(w / "app.db", 3000);
+  std::vector<std::string> arguments = backup_of(w / "app.db", w / "repo");
+  SECTION("age") {
+    arguments.insert(arguments.end(), {"--rate-limit", "1M", "--max-pin-age", "1s", "--json"});
+    const outcome got = run(arguments);
+    INFO(got.err);
+    CHECK(got.exit == 1);
+    CHECK(got.parsed()["error"]["name"] == "pin_too_old");
+    CHECK_THAT(got.err, Contains("--max-pin-age"));
+  }
+  SECTION("log") {
+    arguments.insert(arguments.end(), {"--rate-limit", "500K", "--max-log-growth", "256K", "--json"});
+    program slow(CONTRAIL_PROGRAM, arguments);
+    database writer(w / "app.db");
+    while (slow.running()) {
+      writer.run("INSERT INTO t(data) VALUES (randomblob(20000))");
+      ::usleep(5000);
+    }
+    const outcome got = slow.wait();
+    INFO(got.err);
+    CHECK(got.exit == 1);
+    CHECK(got.parsed()["error"]["name"] == "pin_too_large");
+    CHECK_THAT(got.err, Contains("--max-log-growth"));
+  }
+  CHECK(names_in(w / "repo").empty());
+}

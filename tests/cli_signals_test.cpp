@@ -1,0 +1,219 @@
+#include "support/cli_database.hpp"
+#include "support/cli_program.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <signal.h>
+#include <sqlite3.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+using namespace contrail::test;
+using Catch::Matchers::Contains;
+namespace fs = std::filesystem;
+
+namespace {
+
+outcome run(const std::vector<std::string>& arguments) {
+  return run_program(CONTRAIL_PROGRAM, arguments);
+}
+
+/// Large enough to take a few tenths of a second under a rate limit.
+constexpr int rows = 1500;
+
+struct place {
+  place() { make_database(w / "app.db", rows); }
+  std::vector<std::string> backup(const std::string& rate) const {
+    return {"backup", "sqlite:" + (w / "app.db").string(), "--to", (w / "repo").string(), "--json", "--rate-limit", rate};
+  }
+  std::size_t sets() const {
+    const outcome got = run({"list", (w / "repo").string(), "--json"});
+    INFO(got.out << got.err);
+    if (got.exit != 0) {
+      return 0;
+    }
+    for (const auto& set : got.parsed()["sets"]) {
+      CHECK(set["status"] == "complete");
+    }
+    return got.parsed()["sets"].size();
+  }
+  /// No half-made set, no lock file, nothing beside the database.
+  void check_clean() const {
+    for (const std::string& name : names_in(w / "repo")) {
+      INFO(name);
+      CHECK(name.front() != '.');
+    }
+    for (const std::string& name : names_in(w.path())) {
+      INFO(name);
+      CHECK((name == "app.db" || name == "repo" || name == "out" || name == "scratch"));
+    }
+  }
+  const workspace w;
+};
+
+/// Interrupted: by its own account, or by the system before main() was reached.
+bool was_interrupted(const outcome& got, int signal) {
+  if (got.signal == signal) {
+    CHECK(got.out.empty());
+    return true;
+  }
+  if (got.exit != 128 + signal) {
+    return false;
+  }
+  CHECK_THAT(got.err, Contains("interrupted by SIG"));
+  const auto object = got.parsed();
+  CHECK(object["error"]["name"] == "interrupted");
+  return true;
+}
+
+void pause(unsigned milliseconds) {
+  ::usleep(milliseconds * 1000);
+}
+
+}  // namespace
+
+TEST_CASE("cli_signals: SIGINT and SIGTERM at many moments of a backup", "[cli_signals]") {
+  const place p;
+  unsigned stopped = 0, finished = 0;
+  for (unsigned i = 0; i < 24; ++i) {
+    const int signal = i % 2 == 0 ? SIGINT : SIGTERM;
+    program one(CONTRAIL_PROGRAM, p.backup("4M"));
+    pause(i * 20);
+    one.kill(signal);
+    const outcome got = one.wait();
+    INFO("after " << i * 20 << " ms: " << got.exit << " " << got.signal << "\n" << got.out << got.err);
+    if (was_interrupted(got, signal)) {
+      ++stopped;
+    } else {
+      CHECK(got.exit == 0);
+      ++finished;
+    }
+    p.check_clean();
+    CHECK(p.sets() == finished);
+  }
+  CHECK(stopped >= 10);
+  const outcome next = run(p.backup("none"));
+  CHECK(next.exit == 0);
+  CHECK(next.err.empty());
+  CHECK(run({"verify", (p.w / "repo").string(), "--prove"}).exit == 0);
+  CHECK(check_database(p.w / "app.db") == "ok 1500");
+}
+
+TEST_CASE("cli_signals: a second signal waits for the clean-up as well", "[cli_signals]") {
+  const place p;
+  program one(CONTRAIL_PROGRAM, p.backup("1M"));
+  while (one.running() && names_in(p.w / "repo").empty()) {
+    pause(1);
+  }
+  for (int i = 0; i < 5; ++i) {
+    one.kill(SIGTERM);
+    pause(1);
+  }
+  const outcome got = one.wait();
+  INFO(got.out << got.err);
+  CHECK(was_interrupted(got, SIGTERM));
+  p.check_clean();
+}
+
+TEST_CASE("cli_signals: kill -9 at many moments of a backup", "[cli_signals]") {
+  const place p;
+  unsigned swept = 0;
+  for (unsigned i = 0; i < 16; ++i) {
+    {
+      program one(CONTRAIL_PROGRAM, p.backup("4M"));
+      pause(10 + i * 25);
+      one.kill(SIGKILL);
+      one.wait();
+    }
+    // Whatever it left is no set; the database is as it was.
+    const outcome listed = run({"list", (p.w / "repo").string(), "--json"});
+    INFO(listed.out << listed.err);
+    if (listed.exit == 0) {
+      for (const auto& set : listed.parsed()["sets"]) {
+        CHECK(set["status"] != "damaged");
+      }
+    }
+    const std::size_t partials = [&p] {
+      std::size_t count = 0;
+      for (const std::string& name : names_in(p.w / "repo")) {
+        count += name.rfind(".partial-", 0) == 0 ? 1U : 0U;
+      }
+      return count;
+    }();
+    // The next run removes it, says so, and works.
+    const outcome next = run(p.backup("none"));
+    INFO(next.out << next.err);
+    CHECK(next.exit == 0);
+    if (partials > 0) {
+      ++swept;
+      CHECK_THAT(next.err, Contains(".partial-"));
+    }
+    p.check_clean();
+  }
+  CHECK(swept >= 4);
+  CHECK(run({"verify", (p.w / "repo").string(), "--prove"}).exit == 0);
+  CHECK(check_database(p.w / "app.db") == "ok 1500");
+}
+
+TEST_CASE("cli_signals: SIGINT and SIGTERM at many moments of a verification", "[cli_signals]") {
+  const place p;
+  REQUIRE(run(p.backup("none")).exit == 0);
+  fs::create_directory(p.w / "scratch");
+  unsigned stopped = 0;
+  for (unsigned i = 0; i < 16; ++i) {
+    const int signal = i % 2 == 0 ? SIGINT : SIGTERM;
+    program one(CONTRAIL_PROGRAM,
+                {"verify", (p.w / "repo").string(), "--json", "--prove", "--scratch", (p.w / "scratch").string(), "--memory", "2M"});
+    pause(i * 4);
+    one.kill(signal);
+    const outcome got = one.wait();
+    INFO(got.exit << " " << got.signal << "\n" << got.out << got.err);
+    if (was_interrupted(got, signal)) {
+      ++stopped;
+    } else {
+      CHECK(got.exit == 0);
+    }
+    CHECK(names_in(p.w / "scratch").empty());
+  }
+  CHECK(stopped >= 2);
+  CHECK(run({"verify", (p.w / "repo").string(), "--prove"}).exit == 0);
+  p.check_clean();
+}
+
+TEST_CASE("cli_signals: every signal at many moments of a restore", "[cli_signals]") {
+  const place p;
+  REQUIRE(run(p.backup("none")).exit == 0);
+  unsigned stopped = 0;
+  for (unsigned i = 0; i < 30; ++i) {
+    const int signal = i % 3 == 0 ? SIGINT : i % 3 == 1 ? SIGTERM : SIGKILL;
+    program one(CONTRAIL_PROGRAM, {"restore", (p.w / "repo").string(), "--into", (p.w / "out").string(), "--json", "--memory", "2M", "--force"});
+    pause(i * 3);
+    one.kill(signal);
+    const outcome got = one.wait();
+    INFO("after " << i * 3 << " ms: " << got.exit << " " << got.signal << "\n" << got.out << got.err);
+    const std::vector<std::string> left = names_in(p.w / "out");
+    if (signal == SIGKILL) {
+      // Hidden leftovers are allowed, and gone after the next restore; a file under its own name is whole.
+      if (fs::exists(p.w / "out" / "app.db")) {
+        CHECK(check_database(p.w / "out" / "app.db") == "ok 1500");
+      }
+      const outcome next = run({"restore", (p.w / "repo").string(), "--into", (p.w / "out").string(), "--force"});
+      INFO(next.err);
+      CHECK(next.exit == 0);
+      CHECK(names_in(p.w / "out") == std::vector<std::string>{"app.db"});
+      CHECK(check_database(p.w / "out" / "app.db") == "ok 1500");
+    } else if (was_interrupted(got, signal)) {
+      ++stopped;
+      CHECK((left.empty() || left == std::vector<std::string>{"app.db"}));
+    } else {
+      CHECK(got.exit == 0);
+      CHECK(left == std::vector<std::string>{"app.db"});
+    }
+    fs::remove_all(p.w / "out");
+  }
+  CHECK(stopped >= 2);
+  p.check_clean();
+}

@@ -1,0 +1,96 @@
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+/// Runs the real program, as a shell would.
+namespace contrail::test {
+
+/// How it ended, and what it said.
+struct outcome {
+  outcome() = default;
+  int exit = -1;       ///< -1: a signal killed it
+  int signal = 0;
+  std::string out;
+  std::string err;
+  nlohmann::ordered_json parsed() const { return nlohmann::ordered_json::parse(out); }
+};
+
+struct launch {
+  launch() = default;
+  std::map<std::string, std::string> environment;   ///< on top of the test's own
+  std::optional<std::uint64_t> largest_file;        ///< RLIMIT_FSIZE
+  std::string standard_output;                      ///< a path instead of a buffer; "closed": no descriptor at all
+  bool closed_input = false;
+  bool unprivileged = false;                        ///< as user 65534
+};
+
+/// A running program. Its end is awaited, or it is killed, by the destructor.
+class program {
+ public:
+  program(std::string path, std::vector<std::string> arguments, const launch& how = {});
+  program(const program&) = delete;
+  program& operator=(const program&) = delete;
+  ~program();
+
+  void kill(int signal) const;
+  bool running();
+  /// Waits. A program that hangs is killed, and the test fails (exit -1, signal SIGKILL, and words in `err`).
+  outcome wait(std::chrono::seconds at_most = std::chrono::seconds(60));
+  pid_t id() const noexcept { return pid_; }
+
+ private:
+  bool reap(bool block);
+
+  pid_t pid_ = -1;
+  int out_ = -1;
+  int err_ = -1;
+  std::optional<int> status_;
+};
+
+/// Starts and waits.
+outcome run_program(const std::string& path, const std::vector<std::string>& arguments, const launch& how = {});
+
+/// A directory that is removed with all that is in it.
+class workspace {
+ public:
+  workspace();
+  workspace(const workspace&) = delete;
+  workspace& operator=(const workspace&) = delete;
+  ~workspace();
+  const std::filesystem::path& path() const noexcept { return path_; }
+  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+/// A small file system of its own, gone with the object; `mounted` tells whether the system allowed it.
+class small_file_system {
+ public:
+  small_file_system(std::filesystem::path at, std::uint64_t bytes);
+  small_file_system(const small_file_system&) = delete;
+  small_file_system& operator=(const small_file_system&) = delete;
+  ~small_file_system();
+  bool mounted() const noexcept { return mounted_; }
+
+ private:
+  std::filesystem::path at_;
+  bool mounted_ = false;
+};
+
+/// Names in a directory, sorted; empty when it is not there.
+std::vector<std::string> names_in(const std::filesystem::path& directory);
+std::string read_all(const std::filesystem::path& file);
+void write_all(const std::filesystem::path& file, const std::string& bytes);
+
+}  // namespace contrail::test
