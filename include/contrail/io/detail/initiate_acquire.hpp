@@ -59,6 +59,7 @@ struct typed_waiter final : acquire_waiter {
     if (!deliver) return;
     self->error = ec;
     self->got = std::move(got);
+    const asio::any_io_executor pool_work = std::move(self->pool_work);
     auto ex = self->work;
     asio::post(ex, completion{std::move(self)});
   }

@@ -90,6 +90,8 @@ struct typed_operation final : operation {
     const std::shared_ptr<request_queue> owner = std::move(op->owner);
     if (!deliver) return;
     if constexpr (!Payload::keeps_file) op->file.reset();
+    // The handler's context keeps itself alive from here on; ours has nothing more to do.
+    const asio::any_io_executor io_work = std::move(op->io_work);
     auto ex = op->handler_work;
     asio::post(ex, completion{std::move(op)});
   }
