@@ -27,7 +27,7 @@ struct backup_options {
   kind what = kind::full;
   bool truncate_logs = false;                          ///< delete logs that the set makes superfluous, after the commit
   std::uint64_t rate_limit = 0;                        ///< bytes a second; 0: none
-  std::size_t memory = std::size_t{64} << 20;          ///< bytes, the whole budget: buffers and tables; not a size to be filled
+  std::size_t memory = std::size_t{64} << 20;          ///< bytes, the whole budget: buffers and tables; at least 1 MiB
   unsigned lanes = 8;                                  ///< chunks in flight
   std::span<const std::string_view> databases{};       ///< names or restore names; empty: all
   read_policy reads{};
@@ -56,7 +56,11 @@ struct backup_report {
 
 /// Takes one backup: begin, databases, logs, commit, truncate, end. Everything is undone on failure or cancellation (terminal): pin and
 /// claim released, set discarded. Resumes on the caller's executor. Fails with `contrail::error`. When a database fails and others do
-/// not, the set holds the others and the report names it; when all fail, the operation fails.
+/// not, the set holds the others and the report names it; when all fail, the operation fails. Nothing is made in the sink before the
+/// engine has let the backup begin and has listed its databases.
+/// Cancellation counts until the commit begins and fails with `asio::error::operation_aborted`. From then on it is ignored: the operation
+/// ends as if it had not come, with the set in place or with the commit's own error. A process that was suspended past a limit of the pin
+/// fails with `errc::pin_too_old` or `errc::pin_too_large` before the commit; a limit reached later is told in `recorded`.
 /// `parent` is needed for incremental and differential: the set whose mark the engine recorded.
 /// `from`, `to` and what the options point to must outlive the operation.
 [[nodiscard]] asio::awaitable<backup_report> backup(engine& from, sink& to, backup_options options = {},

@@ -25,12 +25,13 @@ namespace contrail {
 
 namespace detail {
 class session_core;
+struct session_access;
 }
 
 /// Options of one session. Trivially destructible: pass a named object (GCC 12).
 struct session_options {
   kind what = kind::full;
-  bool strict = false;                       ///< conformance: also refuse misaligned buffers (decision D8)
+  bool strict = false;                       ///< conformance: also refuse misaligned buffers (decision D8) and short first reads (D7)
   read_policy reads{};
   observer* events = nullptr;                ///< outlives the session
   struct progress* progress = nullptr;       ///< outlives the session
@@ -94,9 +95,12 @@ class backup_session {
 
   // Whole phases, as backup() sees them.
 
-  /// Copies all files of a database into the set. A bad page fails this database only: it leaves the session, which goes on.
+  /// Copies all files of a database into the set. A bad page fails this database only: what there was of it is dropped from the set, it
+  /// leaves the session, and `failed` says so. After any other failure, and after a cancellation, the set can only be aborted.
   [[nodiscard]] asio::awaitable<void> copy(database_id id, set_writer& to, io::buffer_pool& pool, transfer_options options);
-  /// Closes the log generation, once; again: same answer.
+  /// Did this database leave the session because it could not be read? The set then holds nothing of it and may go on.
+  [[nodiscard]] asio::awaitable<bool> failed(database_id id);
+  /// Closes the log generation, once; again: same answer. A failure, also a cancellation, ends the session (decision D3).
   [[nodiscard]] asio::awaitable<log_range> prepare_logs();
   [[nodiscard]] asio::awaitable<void> copy_logs(set_writer& to, io::buffer_pool& pool, transfer_options options);
   /// The engine's opaque state, and its last check that the source is still the one that was pinned. After copy_logs.
@@ -177,6 +181,7 @@ class backup_session {
   }
 
  private:
+  friend struct detail::session_access;
   explicit backup_session(std::shared_ptr<detail::session_core> core) noexcept;
   std::shared_ptr<detail::session_core> core_;
 };

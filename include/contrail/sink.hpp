@@ -54,7 +54,8 @@ class set_writer {
   /// write itself may surface at a later call. Offsets ascend without gaps.
   [[nodiscard]] virtual asio::awaitable<void> write(file_id file, std::uint64_t offset, io::lease data, std::size_t bytes) = 0;
   [[nodiscard]] virtual asio::awaitable<void> close(file_id file, const file_end& end) = 0;
-  /// The file is no longer wanted: vanished, failed or restarted. Nothing of it stays.
+  /// The file is no longer wanted: vanished, failed or restarted. Nothing of it stays. Also for a file that was closed before, when
+  /// another file of its database failed.
   [[nodiscard]] virtual asio::awaitable<void> drop(file_id file, std::error_code why) = 0;
   /// On return the set is durable and visible. Fills in what only the sink knows: sequence, counts, root digest. A failed sync is
   /// final: the set is discarded, never committed by a second try.
