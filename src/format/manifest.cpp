@@ -34,13 +34,18 @@ std::string digest_of(std::string_view text) {
   return d.text();
 }
 
-// For people; `created_unix_ns` is what is read.
+// For people; `created_unix_ns` is what is read. Any value has a time, also one that no clock shows.
 std::string iso_time(std::int64_t unix_ns) {
   using namespace std::chrono;
-  const sys_time<nanoseconds> when{nanoseconds(unix_ns)};
-  const auto day = floor<days>(when);
-  const year_month_day date(day);
-  const hh_mm_ss<nanoseconds> time(when - day);
+  constexpr std::int64_t day_ns = std::int64_t{86400} * 1000000000;
+  std::int64_t day = unix_ns / day_ns;
+  std::int64_t rest = unix_ns % day_ns;
+  if (rest < 0) {
+    --day;
+    rest += day_ns;
+  }
+  const year_month_day date{sys_days{days{static_cast<days::rep>(day)}}};
+  const hh_mm_ss<nanoseconds> time{nanoseconds{rest}};
   std::array<char, 80> out{};
   const int n = std::snprintf(out.data(), out.size(), "%04d-%02u-%02uT%02d:%02d:%02d.%09ldZ", static_cast<int>(date.year()),
                               static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),

@@ -8,7 +8,7 @@
 #include <asio/this_coro.hpp>
 #include <asio/use_awaitable.hpp>
 
-#include <algorithm>
+#include <cstdlib>
 #include <exception>
 #include <utility>
 
@@ -29,6 +29,15 @@ bool is_damage(std::error_code ec) noexcept {
 bool speaks_of_set(std::error_code ec) noexcept {
   return ec.category() == category() && ec != errc::out_of_memory && ec != errc::disk_full && ec != errc::disk_io &&
          ec != errc::file_access_denied && ec != errc::invalid_parameter && ec != errc::feature_not_built;
+}
+
+// As the system's own programs choose it; whether it is there is found when it is used.
+std::filesystem::path temporary_directory() {
+  for (const char* const variable : {"TMPDIR", "TMP", "TEMP", "TEMPDIR"}) {
+    const char* const value = std::getenv(variable);
+    if (value != nullptr && *value != '\0') return value;
+  }
+  return "/tmp";
 }
 
 class verifying {
@@ -152,8 +161,7 @@ asio::awaitable<void> verifying::prove(verify_entry& entry) {
   if (with == nullptr) {
     fail(errc::feature_not_built, "prove set " + entry.set, {}, {}, "engine " + entry.engine, "a build without it");
   }
-  // The system's own answer; no file is touched for it beyond a look whether the directory is there.
-  const std::filesystem::path scratch = scratch_.empty() ? std::filesystem::temp_directory_path() : scratch_;
+  const std::filesystem::path scratch = scratch_.empty() ? temporary_directory() : scratch_;
   const auto ex = co_await asio::this_coro::executor;
   try {
     // In a coroutine of its own, which may switch off its cancellation to clean up.

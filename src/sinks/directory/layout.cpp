@@ -62,8 +62,11 @@ std::filesystem::path partial_lock_path(const std::filesystem::path& repository,
   return repository / (std::string(partial_prefix) + set + std::string(lock_suffix));
 }
 
-std::filesystem::path stored_path(const std::filesystem::path& set, std::string_view name) {
-  return set / (std::string(name) + std::string(stored_suffix));
+std::string stored_name(const file_info& file) {
+  std::string name = file.name;
+  const bool marked = name == manifest_name || name == list_name || name.ends_with(stored_suffix);
+  if (marked) name += stored_suffix;
+  return name;
 }
 
 asio::awaitable<content> scan(io::file_system fs, const std::filesystem::path& repository, std::string_view operation) {

@@ -17,8 +17,8 @@ namespace contrail::directory {
 
 inline constexpr std::string_view manifest_name = "manifest.json";
 inline constexpr std::string_view list_name = "files.jsonl";
-/// Behind the name of every stored file. So no name of an engine can be that of the set's own files, and a program of the engine that is
-/// pointed at a stored file finds none of the companions (a write-ahead log) that it would replay into it and delete.
+/// Behind a name that is one of the set's own, or that ends like this already (so that no two files meet). All others are stored under
+/// their names, in which engines do not use those of their programs' logs.
 inline constexpr std::string_view stored_suffix = ".copy";
 inline constexpr std::string_view partial_prefix = ".partial-";
 inline constexpr std::string_view lock_suffix = ".lock";
@@ -31,8 +31,8 @@ inline constexpr std::size_t text_buffer_bytes = std::size_t{64} << 10;
 
 std::filesystem::path partial_path(const std::filesystem::path& repository, const std::string& set);
 std::filesystem::path partial_lock_path(const std::filesystem::path& repository, const std::string& set);
-/// Below the directory of a set.
-std::filesystem::path stored_path(const std::filesystem::path& set, std::string_view name);
+/// Name under which a file is stored, below the directory of its set.
+std::string stored_name(const file_info& file);
 
 /// What a repository's directory holds. Names that are none of ours are left out.
 struct content {

@@ -16,10 +16,10 @@ class path_table {
   /// `memory` bounds the table, in bytes.
   explicit path_table(std::size_t memory) : most_(memory / sizeof(path_hash)) {}
 
-  /// False when there is no room.
-  bool add(std::string_view path);
+  /// False when there is no room. `stored`: the name under which the file is found.
+  bool add(std::string_view path, std::string_view stored);
   void seal();
-  bool has_file(std::string_view path) const;
+  bool has_stored(std::string_view name) const;
   bool has_directory(std::string_view path) const;
   /// Is the path listed twice, or is it a directory of another path?
   bool conflicts(std::string_view path) const;
@@ -27,7 +27,8 @@ class path_table {
  private:
   std::size_t most_;
   std::string last_directory_;
-  std::vector<path_hash> files_;
+  std::vector<path_hash> files_;         ///< until sealed
+  std::vector<path_hash> stored_;
   std::vector<path_hash> directories_;
   std::vector<path_hash> conflicts_;
 };

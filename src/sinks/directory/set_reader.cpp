@@ -64,7 +64,7 @@ asio::awaitable<void> set_reader::check_list() {
     try {
       const manifest_file f = manifest_file::read(*line, list_name);
       bytes += f.bytes;
-      room = room && paths_.add(f.file.name);
+      room = room && paths_.add(f.file.name, stored_name(f.file));
     } catch (const error&) {
       whole = false;
       // Reported when the line is handed out, if the digest says that these are the bytes that were written.
@@ -144,9 +144,7 @@ asio::awaitable<void> set_reader::find_foreign() {
         continue;
       }
       if (name == manifest_name || name == list_name) continue;
-      const bool stored = name.size() > stored_suffix.size() && name.ends_with(stored_suffix) &&
-                          paths_.has_file(std::string_view(name).substr(0, name.size() - stored_suffix.size()));
-      if (!stored) foreign_.push_back(std::move(name));
+      if (!paths_.has_stored(name)) foreign_.push_back(std::move(name));
     }
     // From the last to the first when they are reported.
     std::reverse(foreign_.begin(), foreign_.end());
@@ -161,7 +159,7 @@ asio::awaitable<std::optional<set_reader::chunk>> set_reader::next() {
   file_.reset();
   const std::string& name = file.file.name;
   if (input_ == nullptr) {
-    const std::filesystem::path path = stored_path(directory_, name);
+    const std::filesystem::path path = directory_ / stored_name(file.file);
     io::random_access_file opened = co_await open_stored(fs_, path, name, operation_, file.bytes);
     input_ = std::make_unique<read_ahead>(std::move(opened), file.bytes, pool_, reads_in_flight);
   }

@@ -101,7 +101,7 @@ asio::awaitable<file_id> set_writer::start_file(file_info file) {
     fail(errc::invalid_parameter, operation_, file.name, {}, "a file with its bytes", "a directory, a link or a reference to another set");
   }
   open_file f;
-  f.stored = stored_path(partial_, file.name);
+  f.stored = partial_ / stored_name(file);
   co_await calls::make_parents(fs_, partial_, file.name, operation_, nullptr);
   io::open_options options;
   options.mode = io::access::write;
