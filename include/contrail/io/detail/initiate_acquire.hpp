@@ -48,9 +48,9 @@ struct typed_waiter final : acquire_waiter {
       auto keep = std::move(waiter->work);
       Handler h(std::move(waiter->handler));
       const std::error_code ec = waiter->error;
-      lease got = std::move(waiter->got);
+      lease given = std::move(waiter->got);
       waiter.reset();
-      std::move(h)(ec, std::move(got));
+      std::move(h)(ec, std::move(given));
     }
   };
 
