@@ -15,8 +15,7 @@ namespace contrail::cli {
 
 namespace {
 
-constexpr const char* program_footer = R"(
-Examples:
+constexpr const char* program_footer = R"(Examples:
   contrail backup sqlite:/srv/app.db --to /backup/app
   contrail list /backup/app
   contrail verify /backup/app --prove
@@ -33,8 +32,7 @@ Exit status:
 
 "contrail COMMAND --help" tells more about a command. Manual: contrail(1).)";
 
-constexpr const char* backup_footer = R"(
-The source is ENGINE:PLACE. Engines: sqlite:PATH, a database in WAL mode. Other processes may read and write it all the while.
+constexpr const char* backup_footer = R"(The source is ENGINE:PLACE. Engines: sqlite:PATH, a database in WAL mode. Other processes may read and write it all the while.
 The repository is a directory. It is made when missing; the directory above it must exist.
 
 Examples:
@@ -45,8 +43,7 @@ Examples:
 Exit status: 0 the set is complete and durable; 1 failed, nothing was left behind; 2 wrong usage, unknown engine;
 130 SIGINT, 143 SIGTERM, everything was cleaned up.)";
 
-constexpr const char* list_footer = R"(
-"complete" means that the description of the set is whole; verify reads every byte.
+constexpr const char* list_footer = R"("complete" means that the description of the set is whole; verify reads every byte.
 
 Examples:
   contrail list /backup/app
@@ -54,8 +51,7 @@ Examples:
 
 Exit status: 0 done, also when there is no set; 1 not a repository, or it cannot be read; 2 wrong usage.)";
 
-constexpr const char* verify_footer = R"(
-Every byte of every set is read and checked. --prove also recovers each set in a scratch directory and lets its engine check the
+constexpr const char* verify_footer = R"(Every byte of every set is read and checked. --prove also recovers each set in a scratch directory and lets its engine check the
 result: that takes as much free space as the set's database.
 
 Examples:
@@ -65,8 +61,7 @@ Examples:
 Exit status: 0 all sets are good; 3 damage found; 1 nothing to verify, or it could not be done; 2 wrong usage;
 130 SIGINT, 143 SIGTERM.)";
 
-constexpr const char* restore_footer = R"(
-Everything is written under hidden names, checked and recovered first; only then do the files get their names. The directory is
+constexpr const char* restore_footer = R"(Everything is written under hidden names, checked and recovered first; only then do the files get their names. The directory is
 made when missing. A file that a process has open is never replaced, --force or not.
 
 Examples:
@@ -76,15 +71,13 @@ Examples:
 Exit status: 0 restored; 1 failed, nothing was changed; 2 wrong usage; 3 the set is damaged, nothing was changed;
 130 SIGINT, 143 SIGTERM, everything was cleaned up.)";
 
-constexpr const char* info_footer = R"(
-Examples:
+constexpr const char* info_footer = R"(Examples:
   contrail info
   CONTRAIL_IO_BACKEND=threads contrail info --json
 
 Exit status: 0 done; 1 failed; 2 wrong usage.)";
 
-constexpr const char* demo_footer = R"(
-Makes a bank in a SQLite database, lets other processes transfer money, backs it up meanwhile, proves and restores the set, and checks
+constexpr const char* demo_footer = R"(Makes a bank in a SQLite database, lets other processes transfer money, backs it up meanwhile, proves and restores the set, and checks
 the restored bank: every transaction that was acknowledged before the backup began is there, and not a cent is missing. A plain copy
 of the files, made at the same pace, is checked beside it. Takes less than 30 seconds.
 
@@ -100,16 +93,16 @@ void add_json(CLI::App& app, arguments& out) {
   app.add_flag("--json", out.as_json, "One JSON object on standard output, also on failure");
 }
 void add_memory(CLI::App& app, raw& text) {
-  app.add_option("--memory", text.memory, "All buffers and tables, in bytes (default: 64M)");
+  app.add_option("--memory", text.memory, "All buffers and tables (default: 64M)")->type_name("SIZE");
 }
 void add_backend(CLI::App& app, raw& text) {
-  app.add_option("--io-backend", text.backend, "auto, uring or threads (default: auto, which CONTRAIL_IO_BACKEND may set)");
+  app.add_option("--io-backend", text.backend, "auto, uring or threads (default: auto, which CONTRAIL_IO_BACKEND may set)")->type_name("NAME");
 }
 void add_progress(CLI::App& app, raw& text) {
-  app.add_option("--progress", text.progress, "auto, always or never (default: auto, on a terminal and without --json)");
+  app.add_option("--progress", text.progress, "auto, always or never (default: auto: on a terminal, and without --json)")->type_name("WHEN");
 }
 void add_repository(CLI::App& app, raw& text) {
-  app.add_option("repository", text.repository, "Directory that holds the sets")->required();
+  app.add_option("repository", text.repository, "Directory that holds the sets")->required()->type_name("");
 }
 
 CLI::App* add_command(CLI::App& app, const char* name, const char* description, const char* footer) {
@@ -126,13 +119,15 @@ void define(CLI::App& app, arguments& out, raw& text) {
   app.get_formatter()->label("REQUIRED", "");
 
   CLI::App* backup = add_command(app, "backup", "Back up a database while others use it", backup_footer);
-  backup->add_option("source", out.source, "What to back up: sqlite:PATH")->required();
-  backup->add_option("--to", text.repository, "Repository: the directory that gets the set (required)")->required();
-  backup->add_option("--kind", text.kind, "full, or copy: a full that no later backup builds on (default: full)");
-  backup->add_option("--rate-limit", text.rate_limit, "Bytes a second (default: none)");
-  backup->add_option("--max-pin-age", text.max_pin_age, "Give up after that time: the log grows until then (default: 1h)");
-  backup->add_option("--max-log-growth", text.max_log_growth,
-                     "Give up when the log grew by that many bytes (default: half of the database's free disk space)");
+  backup->add_option("source", out.source, "What to back up: sqlite:PATH")->required()->type_name("");
+  backup->add_option("--to", text.repository, "Repository: the directory that gets the set (required)")->required()->type_name("DIR");
+  backup->add_option("--kind", text.kind, "full, or copy: a full that no later backup builds on (default: full)")->type_name("KIND");
+  backup->add_option("--rate-limit", text.rate_limit, "Bytes a second (default: none)")->type_name("SIZE");
+  backup->add_option("--max-pin-age", text.max_pin_age, "Give up after that time; the log grows meanwhile (default: 1h)")->type_name("TIME");
+  backup
+      ->add_option("--max-log-growth", text.max_log_growth,
+                   "Give up when the log grew by that much (default: half of the free space on its disk)")
+      ->type_name("SIZE");
   add_memory(*backup, text);
   add_backend(*backup, text);
   add_progress(*backup, text);
@@ -146,9 +141,9 @@ void define(CLI::App& app, arguments& out, raw& text) {
 
   CLI::App* verify = add_command(app, "verify", "Read sets back and check every byte", verify_footer);
   add_repository(*verify, text);
-  verify->add_option("--set", out.set, "Id of a set, latest or all (default: all)");
+  verify->add_option("--set", out.set, "Id of a set, latest or all (default: all)")->type_name("ID");
   CLI::Option* prove = verify->add_flag("--prove", out.prove, "Also recover each set and let its engine check it");
-  verify->add_option("--scratch", text.scratch, "Where to recover (default: the system's temporary directory)")->needs(prove);
+  verify->add_option("--scratch", text.scratch, "Where to recover (default: the system's temporary directory)")->needs(prove)->type_name("DIR");
   add_memory(*verify, text);
   add_backend(*verify, text);
   add_progress(*verify, text);
@@ -156,8 +151,8 @@ void define(CLI::App& app, arguments& out, raw& text) {
 
   CLI::App* restore = add_command(app, "restore", "Put the files of a set back", restore_footer);
   add_repository(*restore, text);
-  restore->add_option("--into", text.into, "Directory for the files (required)")->required();
-  restore->add_option("--set", out.set, "Id of a set, or latest (default: latest)");
+  restore->add_option("--into", text.into, "Directory for the files (required)")->required()->type_name("DIR");
+  restore->add_option("--set", out.set, "Id of a set, or latest (default: latest)")->type_name("ID");
   restore->add_flag("--force", out.force, "Replace files that are there");
   add_memory(*restore, text);
   add_backend(*restore, text);
@@ -169,9 +164,10 @@ void define(CLI::App& app, arguments& out, raw& text) {
   add_json(*info, out);
 
   CLI::App* demo = add_command(app, "demo", "See it work: a bank, writers, a backup, a restore, a check", demo_footer);
-  demo->add_option("--dir", text.directory, "Where to work (default: a new directory in the system's temporary directory)");
+  demo->add_option("--dir", text.directory, "Where to work (default: the system's temporary directory)")->type_name("DIR");
   demo->add_flag("--keep", out.keep, "Leave the files for inspection");
-  demo->add_option("--seconds", out.seconds, "How long the backup is made to take, 1 to 10 (default: 3)")->check(CLI::Range(1U, 10U));
+  demo->add_option("--seconds", out.seconds, "How long the backup is made to take, 1 to 10 (default: 3)")
+      ->check(CLI::Range(1U, 10U))->type_name("N");
   add_backend(*demo, text);
   add_progress(*demo, text);
 }
@@ -260,7 +256,9 @@ std::optional<arguments> parse(const std::vector<std::string>& words, std::strin
   try {
     app.parse(reversed);
   } catch (const CLI::CallForHelp&) {
-    text = app.help();
+    // With the command's own name in the usage line: CLI11 forgets it.
+    const auto chosen = app.get_subcommands();
+    text = chosen.empty() ? app.help() : chosen.front()->help("contrail");
     return std::nullopt;
   } catch (const CLI::CallForVersion& e) {
     text = fmt::format("{}\n", e.what());

@@ -11,9 +11,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
-#include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 #include <numeric>
 #include <system_error>
@@ -83,6 +84,30 @@ void wait_for_transactions(const bank::writers& writers, std::uint64_t each, run
   }
 }
 
+/// What any copying tool does, no faster than `bytes_per_second`; of the length at the start, for a log under writers has no end.
+void copy_plainly(const fs::path& from, const fs::path& to, std::uint64_t bytes_per_second, runner& loop) {
+  std::uint64_t left = fs::file_size(from);
+  std::ifstream in(from, std::ios::binary);
+  std::ofstream out(to, std::ios::binary);
+  std::vector<char> piece(std::size_t{64} << 10);
+  auto due = std::chrono::steady_clock::now();
+  while (left > 0) {
+    loop.check_signals();
+    const auto wanted = static_cast<std::streamsize>(std::min<std::uint64_t>(left, piece.size()));
+    in.read(piece.data(), wanted);
+    if (in.gcount() == 0) {
+      break;   // shorter by now
+    }
+    out.write(piece.data(), in.gcount());
+    left -= static_cast<std::uint64_t>(in.gcount());
+    due += std::chrono::microseconds(static_cast<std::uint64_t>(in.gcount()) * 1000000 / bytes_per_second);
+    std::this_thread::sleep_until(due);
+  }
+  if (!out.flush()) {
+    fail(make_error_code(std::errc::io_error), "copy a file for the demo", to.string());
+  }
+}
+
 /// Nothing that was acknowledged before the backup may be missing, nothing may be there that came after it.
 std::string judge(const bank::findings& found, const std::vector<std::uint64_t>& before, const std::vector<std::uint64_t>& after) {
   if (!found.sound) {
@@ -113,12 +138,14 @@ int run_demo(const arguments& given, console& out, runner& loop) {
 
   out.print("2. Two tellers in another process transfer money and never stop\n");
   bank::writer_options pace;
+  pace.transfers = 1;
+  pace.pause = std::chrono::milliseconds(20);
   bank::writers writers(database, pace);   // forks: before the I/O backend has threads
   wait_for_transactions(writers, 20, loop);
 
   const io::file_system files = open_file_system(given, loop);
   const std::uint64_t bytes = fs::file_size(database);
-  const std::uint64_t rate = bytes / given.seconds;
+  const std::uint64_t rate = std::max<std::uint64_t>(bytes / given.seconds, 1);
   out.print(fmt::format("3. contrail backup, slowed down to {}/s so that a lot happens meanwhile ({})\n", show_bytes(rate),
                         to_string(files.info().kind)));
   directory_repository repository(files, place.path() / "repository");
@@ -171,7 +198,8 @@ int run_demo(const arguments& given, console& out, runner& loop) {
   out.print("6. For comparison a plain copy of the files, at the same pace\n");
   const fs::path copied = place.path() / "copied";
   fs::create_directory(copied);
-  bank::plain_copy(database, copied / "bank.db", rate);
+  copy_plainly(database, copied / "bank.db", rate, loop);
+  copy_plainly(place.path() / "bank.db-wal", copied / "bank.db-wal", rate, loop);
   const bank::findings plain = bank::check(copied / "bank.db");
   out.print(plain.sound ? "   lucky: this time it can be used\n" : fmt::format("   broken: {}\n", printable(plain.problem)));
   loop.check_signals();
