@@ -162,6 +162,15 @@ TEST_CASE("verify: kinds of damage to a file", "[verify]") {
     fs::remove(set / file);
     fs::create_directory(set / file);
   }
+  SECTION("a directory on the way is a link, even to the right files") {
+    file = "sub/log";
+    fs::rename(set / "sub", p.dir / "moved");
+    fs::create_directory_symlink(p.dir / "moved", set / "sub");
+  }
+  SECTION("a directory on the way is gone") {
+    file = "sub/log";
+    fs::remove_all(set / "sub");
+  }
   SECTION("a pipe") {
     fs::remove(set / file);
     REQUIRE(::mkfifo((set / file).c_str(), 0600) == 0);

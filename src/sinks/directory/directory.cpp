@@ -189,7 +189,12 @@ asio::awaitable<std::vector<set_entry>> directory_repository::list() {
     // One without a lock's file, or with one that is free, is rubbish: the next backup removes it.
     if (std::find(all.locks.begin(), all.locks.end(), set) == all.locks.end()) continue;
     const std::filesystem::path lock_path = directory::partial_lock_path(directory_, set);
-    const calls::locked attempt = co_await calls::lock(files_, lock_path);
+    calls::locked attempt = co_await calls::lock(files_, lock_path);
+    if (!attempt.ec) {
+      // Free: nobody writes. When its writer has ended since the directory was read, the lock's file is one that we made just now.
+      const calls::found there = co_await calls::stat(files_, directory::partial_path(directory_, set));
+      if (calls::is_missing(there.ec)) attempt.lock.remove_and_release();
+    }
     if (!calls::is_held(attempt.ec)) continue;
     set_entry entry;
     entry.set = set;

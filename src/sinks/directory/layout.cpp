@@ -161,7 +161,7 @@ asio::awaitable<manifest> read_manifest(io::file_system fs, io::buffer_pool& poo
   if (calls::is_missing(there.ec)) fail(errc::set_not_found, operation, directory.string());
   calls::check(there.ec, operation, directory);
   if (there.entry.type != io::entry_type::directory) {
-    fail(errc::set_damaged, operation, directory.string(), {}, "a directory", std::string(words(there.entry.type)));
+    fail(errc::set_damaged, operation, {}, {}, "a directory with the name of the set", std::string(words(there.entry.type)));
   }
   const std::filesystem::path path = directory / manifest_name;
   const std::string text = co_await read_text(fs, pool, path, std::string(manifest_name), operation, most_manifest_bytes);

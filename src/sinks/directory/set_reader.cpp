@@ -151,6 +151,25 @@ asio::awaitable<void> set_reader::find_foreign() {
   }
 }
 
+// A link among the directories on the way to a file would be followed by the system without a word.
+asio::awaitable<void> set_reader::check_way(const std::string& name) {
+  const std::size_t end = name.rfind('/');
+  const std::string way = end == std::string::npos ? std::string() : name.substr(0, end);
+  if (way == way_) co_return;
+  for (std::size_t slash = name.find('/'); slash != std::string::npos; slash = name.find('/', slash + 1)) {
+    const std::filesystem::path directory = directory_ / name.substr(0, slash);
+    const calls::found there = co_await calls::stat(fs_, directory);
+    if (calls::is_missing(there.ec) || there.ec == std::errc::not_a_directory) {
+      fail(errc::set_incomplete, operation_, name, {}, "the directory " + name.substr(0, slash), "nothing");
+    }
+    calls::check(there.ec, operation_, directory);
+    if (there.entry.type != io::entry_type::directory) {
+      fail(errc::set_damaged, operation_, name, {}, "the directory " + name.substr(0, slash), "a file, or a link, which is not followed");
+    }
+  }
+  way_ = way;
+}
+
 asio::awaitable<std::optional<set_reader::chunk>> set_reader::next() {
   std::optional<chunk> out;
   if (!file_.has_value()) fail(errc::invalid_backup_sequence, operation_, {}, {}, "next_file before next");
@@ -159,6 +178,7 @@ asio::awaitable<std::optional<set_reader::chunk>> set_reader::next() {
   file_.reset();
   const std::string& name = file.file.name;
   if (input_ == nullptr) {
+    co_await check_way(name);
     const std::filesystem::path path = directory_ / stored_name(file.file);
     io::random_access_file opened = co_await open_stored(fs_, path, name, operation_, file.bytes);
     input_ = std::make_unique<read_ahead>(std::move(opened), file.bytes, pool_, reads_in_flight);

@@ -33,6 +33,7 @@ class set_reader final : public contrail::set_reader {
              std::size_t count);
   asio::awaitable<void> check_list();
   asio::awaitable<void> find_foreign();
+  asio::awaitable<void> check_way(const std::string& name);
   std::string name_below(const std::filesystem::path& path) const;
 
   io::file_system fs_;
@@ -51,6 +52,7 @@ class set_reader final : public contrail::set_reader {
   std::optional<manifest_file> file_;
   std::unique_ptr<read_ahead> input_;
   digest digest_;
+  std::string way_;   ///< the directory that was looked at last
 
   // the search for files that are not part of the set
   std::vector<std::filesystem::path> to_search_;
