@@ -121,14 +121,14 @@ asio::awaitable<void> do_begin(guard_ptr in, engine* from) {
 asio::awaitable<std::vector<database_info>> do_databases(guard_ptr in) {
   session_core& core = *in->core;
   const async_mutex::guard one = co_await core.door.lock();
-  co_await admit(in, session_call::databases, core.facts(), "list databases", {});
+  co_await admit(in, session_call::databases, core.facts(), "list databases", std::string());
   co_await load_databases(in);
   co_return core.databases;
 }
 
 asio::awaitable<mark> do_mark(guard_ptr in) {
   session_core& core = *in->core;
-  co_await admit(in, session_call::mark, core.facts(), "ask for the mark", {});
+  co_await admit(in, session_call::mark, core.facts(), "ask for the mark", std::string());
   co_return core.pin->at();
 }
 
@@ -162,7 +162,7 @@ asio::awaitable<void> close_generation(guard_ptr in) {
 
 asio::awaitable<void> prepare(guard_ptr in, session_call call, std::string operation) {
   session_core& core = *in->core;
-  co_await admit(in, call, core.facts(), operation, {});
+  co_await admit(in, call, core.facts(), operation, std::string());
   core.check_limits();
   if (core.logs_prepared) co_return;
   std::exception_ptr failure;
@@ -206,7 +206,7 @@ asio::awaitable<log_range> do_truncate_logs(guard_ptr in) {
   facts.arguments_valid = core.traits.truncate && (core.options.what == kind::full || core.options.what == kind::incremental);
   const session_answer answer = next(core.state, session_call::truncate_logs, facts);
   if (answer.code == errc::logs_not_copied) core.emit(event_number::truncation_refused, "not all logs were copied", make_error_code(answer.code));
-  co_await admit(in, session_call::truncate_logs, facts, "truncate logs", {});
+  co_await admit(in, session_call::truncate_logs, facts, "truncate logs", std::string());
   core.check_limits();
   core.truncated = true;   // before deleting: a failure in the middle does not change the kind (ESE specification, section 6.2)
   if (core.logs.remove.empty()) {
@@ -223,7 +223,7 @@ asio::awaitable<log_range> do_truncate_logs(guard_ptr in) {
 asio::awaitable<std::string> do_state(guard_ptr in) {
   session_core& core = *in->core;
   const async_mutex::guard one = co_await core.door.lock();
-  co_await admit(in, session_call::engine_state, core.facts(), "ask for the engine's state", {});
+  co_await admit(in, session_call::engine_state, core.facts(), "ask for the engine's state", std::string());
   core.check_limits();
   std::string bytes = co_await core.pin->state();
   core.check_limits();   // the last word before a commit: also a stop that came meanwhile

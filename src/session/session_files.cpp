@@ -232,7 +232,7 @@ asio::awaitable<void> do_close(guard_ptr in, file_handle handle) {
   session_core& core = *in->core;
   session_facts facts = core.facts();
   facts.handle_valid = core.file && core.file->handle == handle.value;
-  co_await admit(in, session_call::close, facts, "close file", {});
+  co_await admit(in, session_call::close, facts, "close file", std::string());
   close_open_file(core);
 }
 
@@ -284,7 +284,7 @@ asio::awaitable<void> do_copy(guard_ptr in, database_id id, set_writer* to, io::
 asio::awaitable<void> do_copy_logs(guard_ptr in, set_writer* to, io::buffer_pool* pool, transfer_options options) {
   session_core& core = *in->core;
   async_mutex::guard one = co_await core.door.lock();
-  co_await admit(in, session_call::copy_logs, core.facts(), "copy logs", {});
+  co_await admit(in, session_call::copy_logs, core.facts(), "copy logs", std::string());
   core.check_limits();
   const busy_mark mine(core);
   one.release();
