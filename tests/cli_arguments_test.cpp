@@ -99,6 +99,7 @@ TEST_CASE("cli_arguments: what is wrong is named", "[cli_arguments]") {
   CHECK_THAT(refused({"backup", "sqlite:a", "--to", "r", "--to", "s"}), Contains("--to"));
   CHECK_THAT(refused({"backup", "sqlite:a", "--to", "r", "--kind", "partial"}), Contains("--kind"));
   CHECK_THAT(refused({"backup", "sqlite:a", "--to", "r", "--memory", "0"}), Contains("--memory"));
+  CHECK_THAT(refused({"backup", "sqlite:a", "--to", "r", "--memory", "1023K"}), Contains("--memory"));
   CHECK_THAT(refused({"backup", "sqlite:a", "--to", "r", "--memory", "-1"}), Contains("--memory"));
   CHECK_THAT(refused({"backup", "sqlite:a", "--to", "r", "--rate-limit", "fast"}), Contains("--rate-limit"));
   CHECK_THAT(refused({"backup", "sqlite:a", "--to", "r", "--max-pin-age", "60"}), Contains("unit is missing"));

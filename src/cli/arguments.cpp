@@ -15,6 +15,9 @@ namespace contrail::cli {
 
 namespace {
 
+/// Below it the operations cannot keep a few chunks in flight, and refuse.
+constexpr std::uint64_t least_memory = std::uint64_t{1} << 20;
+
 constexpr const char* program_footer = R"(Examples:
   contrail backup sqlite:/srv/app.db --to /backup/app
   contrail list /backup/app
@@ -194,8 +197,8 @@ void convert(arguments& out, const raw& text) {
     throw usage_error(fmt::format("--progress: \"{}\" is none of auto, always, never", printable(text.progress)));
   }
   const std::uint64_t memory = parse_size("--memory", text.memory);
-  if (memory == 0 || memory > std::numeric_limits<std::size_t>::max() / 2) {
-    throw usage_error(fmt::format("--memory: {} is out of range", text.memory));
+  if (memory < least_memory || memory > std::numeric_limits<std::size_t>::max() / 2) {
+    throw usage_error(fmt::format("--memory: {} is out of range", text.memory), "at least 1M");
   }
   out.memory = static_cast<std::size_t>(memory);
   out.rate_limit = parse_limit("--rate-limit", text.rate_limit);
@@ -264,6 +267,11 @@ std::optional<arguments> parse(const std::vector<std::string>& words, std::strin
     text = fmt::format("{}\n", e.what());
     return std::nullopt;
   } catch (const CLI::ParseError& e) {
+    // CLI11 would only say that a subcommand is missing.
+    if (app.get_subcommands().empty() && !words.empty() && words.front().rfind('-', 0) != 0) {
+      throw usage_error(fmt::format("there is no command \"{}\"", printable(words.front())),
+                        "commands: backup, list, verify, restore, info, demo");
+    }
     throw usage_error(e.what(), "contrail --help, or contrail COMMAND --help");
   }
   out.what = which(app);

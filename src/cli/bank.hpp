@@ -23,7 +23,7 @@ struct create_options {
 
 struct writer_options {
   unsigned writers = 2;
-  std::chrono::microseconds pause{2000};   ///< between two transactions of one writer
+  std::chrono::microseconds pause{20000};  ///< between two transactions of one writer
   unsigned transfers = 4;             ///< per transaction
   unsigned checkpoint_pages = 100;    ///< the log is moved into the database at this length, and started anew
 };

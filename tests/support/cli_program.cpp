@@ -57,7 +57,14 @@ std::string read_memory_file(int fd) {
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  if (!how.standard_output.empty() && how.standard_output != "closed") {
+  ::setpgid(0, 0);
+  if (how.standard_output == "nobody") {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) == 0) {
+      ::close(ends[0]);
+      out = ends[1];
+    }
+  } else if (!how.standard_output.empty() && how.standard_output != "closed") {
     out = ::open(how.standard_output.c_str(), O_WRONLY | O_CLOEXEC);
   }
   ::dup2(out, STDOUT_FILENO);
@@ -107,13 +114,20 @@ program::program(std::string path, std::vector<std::string> arguments, const lau
   }
   argv.push_back(nullptr);
 
+  // A signal that comes early must meet the program's dispositions, not the test's handlers.
+  sigset_t all, before;
+  ::sigfillset(&all);
+  ::sigprocmask(SIG_BLOCK, &all, &before);
   pid_ = ::fork();
-  if (pid_ < 0) {
-    give_up("fork");
-  }
   if (pid_ == 0) {
     become(path, argv.data(), environment.data(), how, out_, err_);
   }
+  ::sigprocmask(SIG_SETMASK, &before, nullptr);
+  if (pid_ < 0) {
+    give_up("fork");
+  }
+  // Here as well: whoever comes first. It fails once the program runs, and was then done there.
+  ::setpgid(pid_, pid_);
 }
 
 program::~program() {
@@ -131,17 +145,29 @@ void program::kill(int signal) const {
   }
 }
 
+void program::kill_family(int signal) const {
+  if (!status_) {
+    ::kill(-pid_, signal);
+  }
+}
+
+bool program::family_alive() const {
+  return ::kill(-pid_, 0) == 0;
+}
+
 bool program::reap(bool block) {
   if (status_) {
     return true;
   }
   int status = 0;
+  rusage used{};
   pid_t got = 0;
   do {
-    got = ::waitpid(pid_, &status, block ? 0 : WNOHANG);
+    got = ::wait4(pid_, &status, block ? 0 : WNOHANG, &used);
   } while (got < 0 && errno == EINTR);
   if (got == pid_) {
     status_ = status;
+    peak_bytes_ = static_cast<std::uint64_t>(used.ru_maxrss) * 1024;
   }
   return status_.has_value();
 }
@@ -167,6 +193,7 @@ outcome program::wait(std::chrono::seconds at_most) {
   } else {
     result.signal = WTERMSIG(*status_);
   }
+  result.peak_bytes = peak_bytes_;
   result.out = read_memory_file(out_);
   result.err += read_memory_file(err_);
   return result;

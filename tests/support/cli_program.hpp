@@ -20,6 +20,7 @@ struct outcome {
   outcome() = default;
   int exit = -1;       ///< -1: a signal killed it
   int signal = 0;
+  std::uint64_t peak_bytes = 0;   ///< largest resident memory
   std::string out;
   std::string err;
   nlohmann::ordered_json parsed() const { return nlohmann::ordered_json::parse(out); }
@@ -29,7 +30,7 @@ struct launch {
   launch() = default;
   std::map<std::string, std::string> environment;   ///< on top of the test's own
   std::optional<std::uint64_t> largest_file;        ///< RLIMIT_FSIZE
-  std::string standard_output;                      ///< a path instead of a buffer; "closed": no descriptor at all
+  std::string standard_output;                      ///< a path instead of a buffer; "closed": no descriptor at all; "nobody": a pipe without a reader
   bool closed_input = false;
   bool unprivileged = false;                        ///< as user 65534
 };
@@ -43,10 +44,13 @@ class program {
   ~program();
 
   void kill(int signal) const;
+  /// As the terminal does it: all processes that it has started get the signal, too.
+  void kill_family(int signal) const;
   bool running();
   /// Waits. A program that hangs is killed, and the test fails (exit -1, signal SIGKILL, and words in `err`).
   outcome wait(std::chrono::seconds at_most = std::chrono::seconds(60));
-  pid_t id() const noexcept { return pid_; }
+  /// Is any process there that it has started, itself included? They share a process group.
+  bool family_alive() const;
 
  private:
   bool reap(bool block);
@@ -55,6 +59,7 @@ class program {
   int out_ = -1;
   int err_ = -1;
   std::optional<int> status_;
+  std::uint64_t peak_bytes_ = 0;
 };
 
 /// Starts and waits.
