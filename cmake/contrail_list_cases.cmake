@@ -29,6 +29,6 @@ foreach(name IN LISTS cases)
   string(REGEX REPLACE "([][,\\\\])" "\\\\\\1" pattern "${name}")
   string(APPEND text
     "add_test([==[${target}: ${name}]==] [==[${program}]==] [==[${pattern}]==] -w NoTests)\n"
-    "set_tests_properties([==[${target}: ${name}]==] PROPERTIES LABELS [==[${labels}]==] TIMEOUT ${timeout} SKIP_REGULAR_EXPRESSION [==[\\[skipped\\]]==])\n")
+    "set_tests_properties([==[${target}: ${name}]==] PROPERTIES LABELS [==[${labels}]==] TIMEOUT ${timeout})\n")
 endforeach()
 file(WRITE "${list}" "${text}")
