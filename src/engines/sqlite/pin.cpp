@@ -30,6 +30,15 @@ class one_batch final : public file_list {
   std::vector<file_info> files_;
 };
 
+/// Is this the header of the log whose frames the index counts?
+bool names_log(std::string_view bytes, const std::optional<log_floor>& floor) noexcept {
+  if (!floor || floor->frames == 0) {
+    return true;
+  }
+  const auto header = parse_wal_header(bytes);
+  return header && header->salt1 == floor->salt1 && header->salt2 == floor->salt2;
+}
+
 /// The pin's own source for the database's file, lent to a reader: the file must stay open as long as the connection.
 class lent_source final : public source {
  public:
@@ -200,7 +209,6 @@ asio::awaitable<std::unique_ptr<source>> sqlite_pin::open(const file_info& file)
 
 asio::awaitable<std::unique_ptr<source>> sqlite_pin::open_log() {
   wal_start start;
-  start.floor = co_await look();
   start.path = connection().log_path().string();
   start.bound = log_bound_;
   start.page_bytes = connection().page_bytes();
@@ -222,8 +230,26 @@ asio::awaitable<std::unique_ptr<source>> sqlite_pin::open_log() {
   }
   io::lease scratch = co_await core_->headers.async_acquire(asio::use_awaitable);
   const asio::mutable_buffer front = asio::buffer(scratch.buffer(), wal_header_bytes);
-  const std::size_t got = co_await read_fully(file, 0, front, start.path);
-  start.header.assign(static_cast<const char*>(front.data()), got);
+  start.floor = co_await look();
+  for (;;) {
+    const std::size_t got = co_await read_fully(file, 0, front, start.path);
+    start.header.assign(static_cast<const char*>(front.data()), got);
+    if (names_log(start.header, start.floor)) {
+      break;
+    }
+    // A log's header is written before the index counts its first frame: either the log was started anew since the index was read,
+    // which can happen once under the pin, or the header is damaged.
+    const std::optional<log_floor> again = co_await look();
+    if (names_log(start.header, again)) {
+      start.floor = again;
+      break;
+    }
+    if (again && again->salt1 == start.floor->salt1 && again->salt2 == start.floor->salt2) {
+      fail(errc::log_file_corrupt, "open the write-ahead log", start.path, 0,
+           fmt::format("a header with salts {:08x} {:08x}, as the shared index has it", again->salt1, again->salt2), "another header");
+    }
+    start.floor = again;
+  }
   *log_ = wal_outcome();
   *coverage_ = page_coverage(start.file_pages);
   co_return std::make_unique<wal_source>(std::move(file), std::move(scratch), std::move(start), log_, coverage_);
