@@ -16,7 +16,7 @@ endif()
 if(trouble)
   file(REMOVE "${list}")
   set(list "${list}.failed.cmake")
-  file(WRITE "${list}" "add_test([==[${target}: ${trouble}]==] [==[${CMAKE_COMMAND}]==] -E false)\n")
+  file(WRITE "${list}" "add_test([==[${target}: ${trouble}]==] [==[${cmake}]==] -E false)\n")
   return()
 endif()
 
