@@ -21,7 +21,10 @@ def verdict(case):
 
 
 def main():
-    cases = list(xml.parse(sys.argv[-1]).getroot().iter("testcase"))
+    try:
+        cases = list(xml.parse(sys.argv[-1]).getroot().iter("testcase"))
+    except (OSError, xml.ParseError) as problem:
+        sys.exit(f"no report of the tests: {problem}")
     if sys.argv[1] == "--failures":
         for case in cases:
             if verdict(case) == "failed":
