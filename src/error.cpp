@@ -101,6 +101,7 @@ constexpr std::array entries{
     entry{errc::set_not_found, "set_not_found", "no such backup set"},
     entry{errc::not_a_repository, "not_a_repository", "not a repository"},
     entry{errc::unsafe_path, "unsafe_path", "a name in the set would lead out of its directory"},
+    entry{errc::foreign_file, "foreign_file", "something stands in the set that is no part of it"},
     entry{errc::feature_not_built, "feature_not_built", "left out of this build"},
     entry{errc::unknown_scheme, "unknown_scheme", "unknown scheme"},
     entry{errc::pin_too_old, "pin_too_old", "the backup held its snapshot for too long"},
@@ -142,7 +143,8 @@ errc nearest(errc own) noexcept {
     case errc::set_not_found: return errc::file_not_found;
     case errc::source_restarted:
     case errc::sink_rewound: return errc::invalid_backup_sequence;
-    case errc::set_damaged: return errc::disk_read_verification_failure;
+    case errc::set_damaged:
+    case errc::foreign_file: return errc::disk_read_verification_failure;
     case errc::set_exists: return errc::file_access_denied;
     case errc::format_unknown:
     case errc::not_a_repository: return errc::file_invalid_type;
@@ -197,7 +199,9 @@ constexpr std::array system_names{
 };
 
 const system_name* find_system(std::error_code ec) noexcept {
-  if (ec.category() != std::system_category() && ec.category() != std::generic_category()) return nullptr;
+  // Asio has a system category of its own, with the same numbers.
+  const std::error_category& c = ec.category();
+  if (c != std::system_category() && c != std::generic_category() && c != asio::error::get_system_category()) return nullptr;
   for (const system_name& s : system_names)
     if (s.value == ec.value()) return &s;
   return nullptr;
@@ -227,7 +231,6 @@ std::int32_t to_jet(std::error_code ec) noexcept {
     return ec.value() <= -20001 ? static_cast<std::int32_t>(nearest(static_cast<errc>(ec.value()))) : ec.value();
   }
   if (const system_name* s = find_system(ec)) return static_cast<std::int32_t>(s->jet);
-  if (ec == std::errc::operation_canceled) return static_cast<std::int32_t>(errc::backup_abort_by_caller);
   return static_cast<std::int32_t>(errc::disk_io);
 }
 

@@ -100,6 +100,7 @@ enum class errc : std::int32_t {
   set_not_found = -20014,                   ///< nothing to list, verify or restore under that name
   not_a_repository = -20015,                ///< the place exists and cannot be a repository
   unsafe_path = -20016,                     ///< a name in a set that would lead out of its directory
+  foreign_file = -20017,                    ///< something stands among the files of a set that is no part of it
   feature_not_built = -20020,               ///< known, but left out of this build; the message names the build option
   unknown_scheme = -20021,                  ///< a URI whose engine nobody knows
   pin_too_old = -20030,                     ///< the session's pin reached its maximum age (decision D15)

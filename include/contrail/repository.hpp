@@ -47,8 +47,10 @@ class set_reader {
   };
   virtual std::shared_ptr<const manifest> info() const = 0;
   /// The next file; empty at the end of the set, which is proven when no call failed and every file was read to its end. A file that
-  /// was not is skipped. After a failure the call may be repeated, and goes on behind what failed. Fails with `errc::set_damaged` or `errc::set_incomplete` for damage that is not
-  /// one file's (list, counts, root digest, foreign files), `errc::unsafe_path` for a name, `errc::format_unknown` for an entry of an unknown kind.
+  /// was not is skipped. After a failure the call may be repeated, and goes on behind what failed. Fails with `errc::set_damaged` or
+  /// `errc::set_incomplete` for damage that is not one file's (list, counts, root digest), `errc::unsafe_path` for a name,
+  /// `errc::format_unknown` for an entry of an unknown kind; after the last file with `errc::foreign_file` for each thing that stands in
+  /// the set and is no part of it: what was read before is whole all the same.
   [[nodiscard]] virtual asio::awaitable<std::optional<manifest_file>> next_file() = 0;
   /// The next piece of that file; empty at its end, when length and digest were right. Fails with `errc::set_damaged` or
   /// `errc::set_incomplete`, naming file and offset; the caller may then go on with `next_file`, to find all damage.

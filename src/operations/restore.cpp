@@ -64,7 +64,7 @@ asio::awaitable<std::string> restoring::survey(repository& from, std::string set
   std::vector<std::shared_ptr<const manifest>> chain(1, info);
   co_await with_.check_chain(std::move(chain));
   while (true) {
-    const std::optional<manifest_file> file = co_await reader->next_file();
+    const std::optional<manifest_file> file = co_await operations::next_file_of(*reader);
     if (!file.has_value()) break;
     co_await placing_.look_at(file->file.name, file->file.role);
   }

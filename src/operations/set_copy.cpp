@@ -61,13 +61,24 @@ asio::awaitable<void> copy_file(io::file_system fs, set_reader& from, const mani
 
 }  // namespace
 
+asio::awaitable<std::optional<manifest_file>> next_file_of(set_reader& from) {
+  while (true) {
+    try {
+      std::optional<manifest_file> file = co_await from.next_file();
+      co_return file;
+    } catch (const error& problem) {
+      if (problem.code() != errc::foreign_file) throw;
+    }
+  }
+}
+
 asio::awaitable<std::vector<copied_file>> copy_set(io::file_system fs, set_reader& from, std::filesystem::path directory,
                                                    std::size_t table, struct progress* counters, std::string operation) {
   std::vector<copied_file> copied;
   std::size_t used = 0;
   if (counters != nullptr) counters->bytes_total.fetch_add(from.info()->bytes, std::memory_order_relaxed);
   while (true) {
-    const std::optional<manifest_file> file = co_await from.next_file();
+    const std::optional<manifest_file> file = co_await next_file_of(from);
     if (!file.has_value()) break;
     const std::string& name = file->file.name;
     if (!is_safe_name(name)) fail(errc::unsafe_path, operation, name);

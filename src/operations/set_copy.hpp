@@ -22,6 +22,10 @@ struct copied_file {
   std::string owner;
 };
 
+/// As set_reader::next_file, but passes over things that stand in the set and are no part of it: verify reports them, and they keep
+/// nobody from restoring what is whole.
+[[nodiscard]] asio::awaitable<std::optional<manifest_file>> next_file_of(set_reader& from);
+
 /// Copies every file of a set below `directory` and proves the whole set. Several reads and writes are in flight; the reader's buffers
 /// bound them. `table` bounds what the list of files may take, in bytes. Fails as the reader does; the directory is then worthless, and
 /// cancellation is disabled for what the coroutine that called has yet to do: clean up.

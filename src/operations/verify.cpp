@@ -22,7 +22,8 @@ constexpr const char* work_prefix = ".contrail-proof-";
 constexpr std::size_t most_damage = 1000;   // told one by one; a set of a million damaged files must not fill the memory
 
 bool is_damage(std::error_code ec) noexcept {
-  return ec == errc::set_damaged || ec == errc::set_incomplete || ec == errc::format_unknown || ec == errc::unsafe_path;
+  return ec == errc::set_damaged || ec == errc::set_incomplete || ec == errc::format_unknown || ec == errc::unsafe_path ||
+         ec == errc::foreign_file;
 }
 
 // Does this failure of a recovery speak about the set, or about the place where it was tried?

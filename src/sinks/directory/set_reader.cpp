@@ -125,7 +125,7 @@ asio::awaitable<void> set_reader::find_foreign() {
     if (!foreign_.empty()) {
       const std::string name = std::move(foreign_.back());
       foreign_.pop_back();
-      fail(errc::set_damaged, operation_, name, {}, "the files of the set and no others", "this; it is not part of the set");
+      fail(errc::foreign_file, operation_, name, {}, "the files of the set and no others", "this; it is not part of the set");
     }
     if (to_search_.empty()) co_return;
     const std::filesystem::path directory = std::move(to_search_.back());
