@@ -199,7 +199,9 @@ asio::awaitable<std::size_t> do_read(guard_ptr in, file_handle handle, asio::mut
       if (reinterpret_cast<std::uintptr_t>(into.data()) % strict_alignment != 0) facts.arguments_valid = false;   // decision D8
     }
   }
-  co_await admit(in, session_call::read, facts, "read file", facts.handle_valid ? core.file->info.name : std::string());
+  std::string name;
+  if (facts.handle_valid) name = core.file->info.name;
+  co_await admit(in, session_call::read, facts, "read file", name);
   core.check_limits();
 
   std::exception_ptr failure;
