@@ -40,6 +40,8 @@ TEST_CASE("session: without one every call answers -520", "[session]") {
     co_await d.begin_set();
     std::string buffer(page, '\0');
     for (backup_session* s : {&empty, &ended, &moved}) {
+      const contrail::file_handle handle;
+      const contrail::database_id database;
       std::error_code ec;
       std::vector<std::error_code> got;
       ec = co_await outcome_of(s->databases());
@@ -48,11 +50,11 @@ TEST_CASE("session: without one every call answers -520", "[session]") {
       got.push_back(ec);
       ec = co_await outcome_of(s->open("a"));
       got.push_back(ec);
-      ec = co_await outcome_of(s->read({}, asio::buffer(buffer)));
+      ec = co_await outcome_of(s->read(handle, asio::buffer(buffer)));
       got.push_back(ec);
-      ec = co_await outcome_of(s->close({}));
+      ec = co_await outcome_of(s->close(handle));
       got.push_back(ec);
-      ec = co_await outcome_of(s->copy({}, *d.writer, d.pool, d.how));
+      ec = co_await outcome_of(s->copy(database, *d.writer, d.pool, d.how));
       got.push_back(ec);
       ec = co_await outcome_of(s->prepare_logs());
       got.push_back(ec);
