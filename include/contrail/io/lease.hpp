@@ -1,5 +1,7 @@
 #pragma once
 
+#include <contrail/io/detail/asio_configuration.hpp>
+
 #include <asio/buffer.hpp>
 
 #include <cstdint>
