@@ -15,9 +15,21 @@ namespace {
 /// Often enough for people, rare enough for slow terminals.
 constexpr std::chrono::milliseconds tick_every(200);
 
+/// The runner's own set gives the signals their deadly meaning back when it goes, while the program is still on its way out with its
+/// result told and its exit status chosen. This one never goes.
+void keep_signals_harmless() {
+  struct keeper {
+    asio::io_context context;
+    asio::signal_set signals{context, SIGINT, SIGTERM};
+  };
+  static const keeper* const forever = new keeper;
+  (void)forever;
+}
+
 }  // namespace
 
 runner::runner(console& out, progress_mode mode) : out_(out), mode_(mode), context_(1), signals_(context_), tick_(context_) {
+  keep_signals_harmless();
   signals_.add(SIGINT);
   signals_.add(SIGTERM);
   // Under nohup it stays ignored.

@@ -49,6 +49,8 @@ class runner {
   T run(asio::awaitable<T> operation, const watched& shown = {}) {
     std::exception_ptr failed;
     std::optional<T> result;
+    // The one before may have been done before its signal was.
+    check_signals();
     begin(shown);
     asio::co_spawn(context_, std::move(operation),
                    asio::bind_cancellation_slot(cancel_.slot(), [this, &failed, &result](std::exception_ptr e, T value) {
