@@ -23,14 +23,16 @@ class session_scope;
 struct engine_access;
 }
 
+/// A backup that a database itself remembers (ESE specification, section 4.5).
+struct recorded_backup {
+  mark at;
+  generation last = 0;
+};
+
 /// One attached database, as listed to the caller. A unit of choice and of failure.
 struct database_info {
   database_info() = default;
-  /// A backup that the database itself remembers (ESE specification, section 4.5).
-  struct recorded {
-    mark at;
-    generation last = 0;
-  };
+  using recorded = recorded_backup;
   database_id id;
   std::string name;              ///< how the engine calls it, usually a full path
   std::string restore_name;      ///< relative name in a set and after a restore
