@@ -20,9 +20,12 @@ struct sqlite_options {
   std::chrono::milliseconds busy_timeout{5000};   ///< how long begin waits for somebody's exclusive lock
 };
 
-/// A SQLite database in WAL mode, reached through a connection of its own. For databases that *other* processes have open: a process that
-/// has the same file open itself would lose its POSIX locks (docs/guide.md, "In your own process").
-/// SQLite's calls block; they run on a worker of the engine. Not WAL mode: -516; incremental: -526.
+/// A SQLite database in WAL mode, reached through a connection of its own. For databases that *other* processes have open: closing a
+/// second descriptor would take the POSIX locks of a connection in this process away, so claim refuses a file that this process has open
+/// (-1207; docs/guide.md, "In your own process"). Refused as well: not WAL mode -516, incremental -526, a hot rollback journal or a
+/// recovery elsewhere -523, an exclusive lock elsewhere -1207 after `busy_timeout`, several hard links -1023, no database -1206.
+/// The source is never changed, but for what any leaving connection does: the last one merges the log into the database, except a log
+/// that a crashed application left. SQLite's calls block; they run on a worker of the engine.
 class sqlite_engine final : public engine {
  public:
   sqlite_engine(asio::any_io_executor ex, std::filesystem::path database, sqlite_options options = {});
