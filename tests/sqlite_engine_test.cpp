@@ -1,6 +1,8 @@
 #include "support/sqlite_copy.hpp"
 #include "support/sqlite_processes.hpp"
 
+#include "engines/sqlite/wal_format.hpp"
+
 #include <asio/steady_timer.hpp>
 
 #include <catch2/catch.hpp>
@@ -16,6 +18,9 @@ std::string round_trip(const std::filesystem::path& database, const std::filesys
   const auto kept = recover_by_hand(copy, into);
   REQUIRE(kept.size() == 1);
   REQUIRE(names_in(into) == kept.front());
+  const auto header = sqlite::parse_database_header(read_file(into / kept.front()));
+  REQUIRE(header);
+  CHECK(std::filesystem::file_size(into / kept.front()) == std::uint64_t{header->pages} * header->page_bytes);
   return content_of(into / kept.front());
 }
 
@@ -142,6 +147,11 @@ TEST_CASE("sqlite: commits during the copy, uncommitted tails, and a log that is
       }
     });
     CHECK(content.find("\n100|") != std::string::npos);
+  }
+  SECTION("VACUUM, and no checkpoint at all: the log's last commit gives the length") {
+    writer.ask("PRAGMA wal_autocheckpoint=0; DELETE FROM t WHERE id > 100; VACUUM;");
+    CHECK(round_trip(file, place / "set").find("\n100|") != std::string::npos);
+    CHECK(std::filesystem::file_size(place / "set" / "app.db") < std::filesystem::file_size(file));
   }
   SECTION("VACUUM, and the checkpoint comes in the middle of the file") {
     writer.ask("PRAGMA wal_autocheckpoint=0; DELETE FROM t WHERE id > 100; VACUUM;");
