@@ -4,7 +4,9 @@
 #include <asio/bind_executor.hpp>
 #include <asio/cancellation_signal.hpp>
 #include <asio/io_context.hpp>
+#include <asio/post.hpp>
 #include <asio/strand.hpp>
+#include <asio/use_awaitable.hpp>
 #include <catch2/catch.hpp>
 
 #include <memory>
@@ -194,6 +196,7 @@ TEST_CASE("session: begin cancelled at every turn leaves no pin", "[session]") {
     auto done = [&](std::exception_ptr e, backup_session s) {
       over = true;
       ++(e ? cut_short : began);
+      if (e) CHECK((d.world->pins == 0 && !d.world->slot));   // at once, not only after a clean-up in the background
       const backup_session dropped = std::move(s);   // destroyed here: its clean-up goes to the engine's scope
     };
     asio::co_spawn(ex, d.begin(), asio::bind_cancellation_slot(signal.slot(), std::move(done)));
@@ -205,6 +208,57 @@ TEST_CASE("session: begin cancelled at every turn leaves no pin", "[session]") {
   }
   CHECK(began > 0);
   CHECK(cut_short > 5);
+}
+
+TEST_CASE("session: prepare_logs cancelled at every turn never closes a generation twice", "[session]") {
+  int done_well = 0, ended = 0, untouched = 0;
+  for (int k = 0; k < 40; ++k) {
+    asio::io_context context;
+    desk d(context);
+    auto ex = asio::make_strand(context.get_executor());
+    asio::cancellation_signal signal;
+    const auto body = [](desk* on, asio::cancellation_signal* cancel, int turns, int* counts) -> asio::awaitable<void> {
+      auto here = co_await asio::this_coro::executor;
+      backup_session s = co_await on->begin();
+      bool over = false;
+      std::error_code code;
+      const auto one = [](backup_session* with, std::error_code* out, bool* flag) -> asio::awaitable<void> {
+        const std::error_code ec = co_await outcome_of(with->prepare_logs());
+        *out = ec;
+        *flag = true;
+      };
+      asio::co_spawn(here, one(&s, &code, &over), asio::bind_cancellation_slot(cancel->slot(), [](std::exception_ptr) {}));
+      for (int i = 0; i < turns; ++i) co_await asio::post(here, asio::use_awaitable);
+      cancel->emit(asio::cancellation_type::terminal);
+      while (!over) co_await nap(20us);
+      const std::error_code again = co_await outcome_of(s.prepare_logs());
+      if (!code) {
+        CHECK_FALSE(again);
+        ++counts[0];
+      } else if (again == errc::no_backup) {
+        CHECK(code == asio::error::operation_aborted);
+        CHECK(on->world->pins == 0);
+        ++counts[1];
+      } else {
+        CHECK_FALSE(again);   // cancelled before it began
+        ++counts[2];
+      }
+      CHECK(on->world->generations_closed <= 1);
+      co_await s.abort();
+    };
+    int counts[3] = {0, 0, 0};
+    bool ran = false;
+    asio::co_spawn(ex, body(&d, &signal, k, counts), [&ran](std::exception_ptr e) { ran = !e; });
+    context.run();
+    CHECK(ran);
+    done_well += counts[0];
+    ended += counts[1];
+    untouched += counts[2];
+    CHECK(d.world->idle());
+  }
+  CHECK(done_well > 0);
+  CHECK(ended > 0);
+  CHECK(done_well + ended + untouched == 40);
 }
 
 TEST_CASE("session: destroyed while it runs, its clean-up is joined by the engine and begin answers -505 until then", "[session]") {

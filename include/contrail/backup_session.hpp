@@ -114,7 +114,8 @@ class backup_session {
   /// normal: -800 before everything was read, -801 after a stop (decision D2). Returns the error of writing the backup's record, if any:
   /// the backup stays good (event 219).
   [[nodiscard]] asio::awaitable<std::error_code> end(ending how);
-  /// The way out, in every state, also after the end. On return pin and claim are released. Not cancellable.
+  /// The way out, in every state, also after the end. On return pin and claim are released. Not cancellable once it began; a coroutine
+  /// that was cancelled itself disables cancellation before it awaits this, as before any await of a clean-up.
   [[nodiscard]] asio::awaitable<void> abort();
 
   stop_handle stopper() const noexcept;

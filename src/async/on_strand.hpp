@@ -30,7 +30,8 @@ struct call_control {
   }
   strand_type strand;
   asio::cancellation_signal signal;
-  bool live = true;   ///< the body has not ended; on the strand
+  bool live = true;          ///< the body has not ended; on the strand
+  bool cancellable = true;   ///< does the caller's cancellation reach the body; set before the call
 };
 
 inline std::shared_ptr<call_control> make_control(const strand_type& strand) {
@@ -50,7 +51,7 @@ class start_on_strand {
   template <typename Handler, typename T>
   void operator()(Handler&& handler, asio::awaitable<T> work) const {
     auto slot = asio::get_associated_cancellation_slot(handler);
-    if (slot.is_connected()) {
+    if (slot.is_connected() && control_->cancellable) {
       slot.assign([c = control_](asio::cancellation_type type) {
         asio::post(c->strand, [c, type] {
           if (c->live) c->signal.emit(type);

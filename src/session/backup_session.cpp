@@ -34,6 +34,7 @@ asio::awaitable<T> call_keeping(std::shared_ptr<void> keep, const std::shared_pt
   auto strand = core ? core->strand() : std::nullopt;
   if (!strand) return no_session<T>(operation);
   auto control = detail::make_control(*strand);
+  control->cancellable = s != sort::outside;
   auto in = std::make_shared<call_guard>(core, control, s);
   in->keep = std::move(keep);
   auto work = detail::run_call<T>(in, operation, body(in, std::move(args)...));

@@ -32,6 +32,8 @@ asio::awaitable<void> admit(guard_ptr in, session_call call, session_facts facts
   if (answer.code == errc::backup_abort_by_server && core.stopped()) core.throw_stopped(operation);
   if (answer.effect == session_effect::cancel) {
     if (answer.code == errc::missing_file_to_backup) core.emit(event_number::log_missing, file, make_error_code(answer.code));
+    const auto disabled = asio::disable_cancellation();
+    co_await asio::this_coro::reset_cancellation_state(disabled);
     co_await cancel_session(in, make_error_code(answer.code));
   }
   fail(answer.code, std::move(operation), std::move(file));
@@ -77,6 +79,7 @@ asio::awaitable<void> start(guard_ptr in, engine* from) {
   request.on_lost = [weak](std::error_code why) {
     if (const auto alive = weak.lock()) alive->lost(why);
   };
+  core.note_begin();
   std::unique_ptr<contrail::pin> pin = co_await from->begin(std::move(request));
   core.pin = std::move(pin);
 
@@ -107,6 +110,8 @@ asio::awaitable<void> do_begin(guard_ptr in, engine* from) {
     }
   }
   if (failure) {
+    const auto disabled = asio::disable_cancellation();
+    co_await asio::this_coro::reset_cancellation_state(disabled);   // here: an await that is cancelled on entry does nothing
     const session_core::ending quietly;
     const std::error_code ignored = co_await session_core::shut_down(in->core, 1, quietly);
     static_cast<void>(ignored);
@@ -174,6 +179,8 @@ asio::awaitable<void> prepare(guard_ptr in, session_call call, std::string opera
   }
   if (failure) {
     // Decision D3. Also when it was cancelled: a generation cannot be closed twice.
+    const auto disabled = asio::disable_cancellation();
+    co_await asio::this_coro::reset_cancellation_state(disabled);
     co_await cancel_session(in, code_of(failure));
     std::rethrow_exception(failure);
   }

@@ -40,7 +40,7 @@ asio::awaitable<void> do_abort(guard_ptr in);
 
 /// Asks the table. Throws its refusal, after the clean-up where that is what the table says.
 asio::awaitable<void> admit(guard_ptr in, session_call call, session_facts facts, std::string operation, std::string file);
-/// What a failure inside the session does to all of it.
+/// What a failure inside the session does to all of it. To be awaited with cancellation disabled.
 asio::awaitable<void> cancel_session(guard_ptr in, std::error_code why);
 /// The attached databases, asked once.
 asio::awaitable<void> load_databases(guard_ptr in);

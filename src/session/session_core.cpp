@@ -141,9 +141,12 @@ bool session_core::limits_reached() {
   return false;
 }
 
-void session_core::start_watch() {
+void session_core::note_begin() {
   began_wall_ = std::chrono::system_clock::now();
   began_steady_ = std::chrono::steady_clock::now();
+}
+
+void session_core::start_watch() {
   if (options.max_pin_age <= 0s && options.max_log_growth == 0) return;
   const auto on = strand();
   if (!on) return;

@@ -61,8 +61,10 @@ class session_core : public std::enable_shared_from_this<session_core> {
     std::error_code why;
   };
   /// The one way out: cancels and awaits what is inside (but for `own` of them), records, releases pin and claim. Returns what went wrong
-  /// while the backup was recorded. Not cancellable.
+  /// while the backup was recorded. To be awaited with cancellation disabled: an await that is cancelled on entry does nothing.
   static asio::awaitable<std::error_code> shut_down(std::shared_ptr<session_core> core, unsigned own, ending how);
+  /// The pin's age counts from here.
+  void note_begin();
   void start_watch();
 
   /// A call inside the session.

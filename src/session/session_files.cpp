@@ -171,7 +171,11 @@ asio::awaitable<std::pair<file_handle, std::uint64_t>> do_open(guard_ptr in, std
     failure = std::current_exception();
   }
   if (failure) {
-    if (core.state == session_state::logs && !is_cancelled(code_of(failure))) co_await cancel_session(in, code_of(failure));
+    if (core.state == session_state::logs && !is_cancelled(code_of(failure))) {
+      const auto disabled = asio::disable_cancellation();
+      co_await asio::this_coro::reset_cancellation_state(disabled);
+      co_await cancel_session(in, code_of(failure));
+    }
     std::rethrow_exception(failure);
   }
   if (call == session_call::open_database) core.emit(event_number::copy_started, name);
@@ -225,6 +229,8 @@ asio::awaitable<std::size_t> do_read(guard_ptr in, file_handle handle, asio::mut
     database_failed(core, database, why);
   } else if (answer.effect == session_effect::cancel) {
     core.emit(event_number::log_read_failed, core.file->info.name, why);
+    const auto disabled = asio::disable_cancellation();
+    co_await asio::this_coro::reset_cancellation_state(disabled);
     co_await cancel_session(in, why);
   }
   std::rethrow_exception(failure);
@@ -308,6 +314,8 @@ asio::awaitable<void> do_copy_logs(guard_ptr in, set_writer* to, io::buffer_pool
   }
   if (source_failure) {
     core.emit(event_number::log_read_failed, "copy logs", code_of(source_failure));
+    const auto disabled = asio::disable_cancellation();
+    co_await asio::this_coro::reset_cancellation_state(disabled);
     co_await cancel_session(in, code_of(source_failure));
     std::rethrow_exception(source_failure);
   }

@@ -78,7 +78,7 @@ struct world {
   std::string state = "state";
 
   std::atomic<bool> slot{false};
-  std::atomic<int> pins{0}, begun{0}, ended_committed{0}, ended_aborted{0}, sources{0}, held{0}, reads{0}, most_reads{0}, calls{0};
+  std::atomic<int> pins{0}, begun{0}, ended_committed{0}, ended_aborted{0}, sources{0}, held{0}, reads{0}, most_reads{0}, calls{0}, generations_closed{0};
   std::mutex mutex;                                   ///< for what follows
   std::vector<contrail::outcome> recorded;
   std::vector<contrail::generation> deleted;
@@ -254,7 +254,8 @@ class pin final : public contrail::pin {
     co_return std::make_unique<list>(std::move(out));
   }
   asio::awaitable<contrail::log_cut> close_generation() override {
-    co_await step();
+    ++world_->generations_closed;
+    for (int i = 0; i < 5; ++i) co_await step();
     check(world_->close_generation_fails, "close generation");
     contrail::log_cut cut;
     cut.first_present = world_->logs.empty() ? world_->current : world_->logs.begin()->first;
