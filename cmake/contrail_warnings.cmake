@@ -4,4 +4,4 @@ target_compile_options(contrail_warnings INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor -Woverloaded-virtual
   $<$<BOOL:${PROJECT_IS_TOP_LEVEL}>:-Werror>
   # GCC 12: false alarms on bindings from co_await, and Asio's fences under the thread sanitizer.
-  $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized -Wno-tsan>)
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized -Wno-restrict -Wno-tsan>)

@@ -110,6 +110,12 @@ TEST_CASE("cli_arguments: what is wrong is named", "[cli_arguments]") {
   CHECK_THAT(refused({"restore", "repo"}), Contains("--into"));
   CHECK_THAT(refused({"restore", "repo", "--into", ""}), Contains("--into"));
   CHECK_THAT(refused({"restore", "repo", "--into", "d", "--set", "all"}), Contains("--set"));
+  // An empty variable of a script: neither a default nor the next option.
+  CHECK_THAT(refused({"backup", "sqlite:a", "--to=", "--json"}), Contains("--to"));
+  CHECK_THAT(refused({"backup", "sqlite:a", "--to", "--json"}), Contains("--to"));
+  CHECK_THAT(refused({"restore", "repo", "--into=", "--force"}), Contains("--into"));
+  CHECK_THAT(refused({"restore", "repo", "--into", "d", "--set", ""}), Contains("--set"));
+  CHECK_THAT(refused({"verify", "repo", "--set", ""}), Contains("--set"));
   CHECK_THAT(refused({"list", "a", "b"}), Contains("b"));
   CHECK_THAT(refused({"demo", "--seconds", "100"}), Contains("--seconds"));
 }

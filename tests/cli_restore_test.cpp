@@ -161,6 +161,11 @@ TEST_CASE("cli_restore: targets that cannot be", "[cli_restore]") {
     CHECK(restore(w / "repo", w / "out").exit == 1);
     CHECK(read_all(w / "out") == "mine");
   }
+  SECTION("the repository itself, or a set in it") {
+    CHECK(restore(w / "repo", w / "repo", {"--force"}).exit == 1);
+    for (const std::string& set : names_in(w / "repo")) CHECK(restore(w / "repo", w / "repo" / set, {"--force"}).exit == 1);
+    CHECK(run({"verify", (w / "repo").string()}).exit == 0);
+  }
   SECTION("below a file") {
     write_all(w / "file", "mine");
     CHECK(restore(w / "repo", w / "file" / "out").exit == 1);

@@ -111,6 +111,36 @@ TEST_CASE("worker: results, exceptions, and the loop goes on meanwhile", "[io]")
   run_on(context, 1, body);
 }
 
+TEST_CASE("worker: two threads really run two calls at once", "[io]") {
+  asio::io_context context;
+  io::worker worker(context.get_executor(), 2);
+  int done = 0;
+  auto nothing = [] {};
+  auto count = [&done](std::exception_ptr e) {
+    REQUIRE(!e);
+    ++done;
+  };
+  for (int round = 0; round < 20; ++round) {
+    // The first round finds no thread, later ones find one or two asleep; each call can only end when the other runs.
+    std::binary_semaphore one(0);
+    std::binary_semaphore two(0);
+    auto first = [&] {
+      one.release();
+      two.acquire();
+    };
+    auto second = [&] {
+      two.release();
+      one.acquire();
+    };
+    if (round == 0) worker.async_run(nothing, count);
+    worker.async_run(first, count);
+    worker.async_run(second, count);
+    context.run();
+    context.restart();
+  }
+  REQUIRE(done == 41);
+}
+
 TEST_CASE("worker: a call that has not begun is dropped by a cancellation, one that runs is waited for", "[io]") {
   auto context = std::make_unique<asio::io_context>();
   io::worker worker(context->get_executor());

@@ -283,6 +283,35 @@ TEST_CASE("sqlite restorer: an old log is brought into the old database before a
   CHECK(sqlite_run(file, "SELECT count(*) FROM t;") == "30");
 }
 
+TEST_CASE("sqlite restorer: who opened the old file while it was held cannot go on with it when it was replaced", "[sqlite_restorer]") {
+  const temp_directory place;
+  const auto file = place / "app.db";
+  make_wal_database(file, 20);
+  make_wal_database(place / "new.db", 5);
+  const std::string before = read_file(file);
+  hold(file);
+  CHECK(read_file(file) == before);   // not replaced: not touched
+  std::ifstream old(file, std::ios::binary);
+  {
+    const std::shared_ptr<void> held = hold(file);
+    std::filesystem::rename(place / "new.db", file);
+  }
+  std::string front(16, '?');
+  old.read(front.data(), 16);
+  CHECK(front == std::string(16, '\0'));
+  CHECK(sqlite_run(file, "SELECT count(*) FROM t;") == "5");
+
+  // Another name leads to the old file: it is somebody's copy.
+  make_wal_database(place / "third.db", 5);
+  const std::string kept = read_file(file);
+  {
+    const std::shared_ptr<void> held = hold(file);
+    std::filesystem::create_hard_link(file, place / "copy.db");
+    std::filesystem::rename(place / "third.db", file);
+  }
+  CHECK(read_file(place / "copy.db") == kept);
+}
+
 TEST_CASE("sqlite restorer: a process that may only read a file holds it as well as it can", "[sqlite_restorer]") {
   if (::geteuid() != 0) {
     WARN("skipped: needs to start as root, to become somebody else");

@@ -12,7 +12,10 @@
 #include <asio/bind_cancellation_slot.hpp>
 #include <asio/cancellation_signal.hpp>
 #include <asio/io_context.hpp>
+#include <asio/steady_timer.hpp>
 #include <asio/strand.hpp>
+#include <asio/this_coro.hpp>
+#include <asio/use_awaitable.hpp>
 #include <catch2/catch.hpp>
 
 #include <memory>
@@ -302,6 +305,52 @@ TEST_CASE("transfer: a file that starts anew is read again, and what followed ke
   CHECK(b->sink.last->order == order);
   CHECK(b->progress.bytes_accepted == b->result.bytes);
   CHECK(b->progress.bytes_total == b->result.bytes);
+}
+
+namespace {
+
+/// Lists one file, takes its time over the rest, fails, and would say "end" if it were asked again.
+class failing_list final : public contrail::file_list {
+ public:
+  explicit failing_list(std::unique_ptr<contrail::file_list> first) : first_(std::move(first)) {}
+  asio::awaitable<std::vector<contrail::file_info>> next() override {
+    if (calls_++ == 0) {
+      std::vector<contrail::file_info> batch = co_await first_->next();
+      co_return batch;
+    }
+    std::vector<contrail::file_info> none;
+    if (calls_ > 2) co_return none;
+    auto ex = co_await asio::this_coro::executor;
+    asio::steady_timer timer(ex, 5ms);
+    co_await timer.async_wait(asio::use_awaitable);
+    contrail::fail(std::make_error_code(std::errc::io_error), "list files");
+  }
+
+ private:
+  std::unique_ptr<contrail::file_list> first_;
+  int calls_ = 0;
+};
+
+}  // namespace
+
+TEST_CASE("transfer: a listing that fails is not forgotten when a file starts anew meanwhile", "[transfer]") {
+  asio::io_context context;
+  const auto b = std::make_shared<bench>(context, 4);
+  b->world->add_database("db", pattern_bytes(2 * chunk)).files[0].restarts = 1;
+  run_on(context, 1, [b]() -> asio::awaitable<void> {
+    const contrail::set_header header;
+    b->writer = co_await b->sink.begin(header);
+    b->pin = std::make_unique<synthetic::pin>(b->world, &b->progress.reads);
+    std::unique_ptr<contrail::file_list> first = co_await b->pin->files(b->world->databases.front().number);
+    transfer_job job(b, *b->pin, *b->writer, b->pool, b->pace, b->progress);
+    job.lanes = 4;
+    auto list = std::make_unique<failing_list>(std::move(first));
+    transfer_result result = co_await run_transfer(std::move(job), std::move(list));
+    b->result = std::move(result);
+    b->pin.reset();
+  });
+  CHECK(b->result.source_failure);
+  CHECK(b->result.files == 0);
 }
 
 TEST_CASE("transfer: a file that never comes to rest is an error", "[transfer]") {

@@ -227,6 +227,22 @@ TEST_CASE("verify: goes on to find all damage, in all sets", "[verify]") {
   CHECK(r.sets[2].damage[0].file == "manifest.json");
 }
 
+TEST_CASE("verify: a set that cannot be checked does not hide the damage of another", "[verify]") {
+  place p;
+  std::vector<repo_file> content;
+  content.emplace_back("f", pattern_bytes(300000, 1));
+  const std::string first = p.back_up(content);
+  const std::string second = p.back_up(content);
+  repo_edit_manifest(p.dir / "repo" / first, [](nlohmann::ordered_json& j) { j["engine"] = "other"; });
+  CHECK(repo_code([&] { p.verify("all", true); }) == errc::feature_not_built);
+  flip(p.dir / "repo" / second / "f", 5);
+  const verify_report r = p.verify("all", true);
+  REQUIRE(r.sets.size() == 2);
+  REQUIRE(r.sets[0].damage.size() == 1);
+  CHECK(r.sets[0].damage[0].what.find("could not be checked") != std::string::npos);
+  CHECK(r.sets[1].damage.size() == 1);
+}
+
 TEST_CASE("verify: more damage than anybody reads is counted", "[verify]") {
   place p;
   std::vector<repo_file> content;

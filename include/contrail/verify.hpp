@@ -60,7 +60,8 @@ class restorer_registry {
 
 /// Reads every byte of the sets and checks it; damage is reported, not thrown. With `provers` each undamaged set is also recovered in a
 /// scratch directory, which is removed again, and checked by its engine. Fails with `contrail::error` when there is nothing to
-/// verify (`errc::set_not_found`), the repository cannot be read, or a proof could not be made for a reason that is not the set's.
+/// verify (`errc::set_not_found`), the repository cannot be read, or a set could not be checked or proven for a reason that is not the
+/// set's and no other set is damaged; where one is, the set that could not be checked stands in the report with that reason.
 [[nodiscard]] asio::awaitable<verify_report> verify(repository& of, restorer_registry* provers = nullptr, verify_options options = {});
 
 /// Token form, started on `ex`: void(std::exception_ptr, verify_report).

@@ -59,6 +59,7 @@ void request_queue::cancel(operation* op) noexcept {
 }
 
 void request_queue::wake() noexcept {
+  if (closed()) return;
   if (posted_.exchange(true, std::memory_order_acq_rel)) return;
   auto self = weak_from_this().lock();
   if (self == nullptr) return;
@@ -124,6 +125,7 @@ void request_queue::collect(operation_list& ready) noexcept {
       waiting_.push(op);
       continue;
     }
+    if (cancelled && wants_reissue(*op) && is_transfer(*op)) op->error = asio::error::operation_aborted;
     if (is_transfer(*op)) bounce_buffers::finish(*op);
     complete(op, ready);
   }
@@ -155,9 +157,15 @@ bool request_queue::issue_waiting(operation_list& ready) noexcept {
       waiting_.push_front(op);
       return true;
     }
-    if (copies) op->io.bytes = std::min(op->io.bytes, bytes_per_turn_);
+    if (copies) op->io.bytes = std::min(op->io.bytes, budget);
     if (!driver_->issue(*op)) {
       op->bounce.reset();
+      if (in_flight_ == 0) {
+        // Nothing that could make room: the system gives no thread or no memory.
+        op->error = std::make_error_code(std::errc::resource_unavailable_try_again);
+        complete(op, ready);
+        continue;
+      }
       waiting_.push_front(op);
       return false;
     }

@@ -23,7 +23,8 @@ thread_crew::~thread_crew() { drain(); }
 bool thread_crew::push(operation& op) noexcept {
   {
     const std::scoped_lock lock(mutex_);
-    if (idle_ == 0 && threads_.size() < wanted_) {
+    // Those that sleep may have been given work already that they have not woken up for.
+    if (queued_ >= idle_ && threads_.size() < wanted_) {
       try {
         threads_.emplace_back([this] { work(); });
       } catch (...) {
@@ -31,6 +32,7 @@ bool thread_crew::push(operation& op) noexcept {
       }
     }
     todo_.push(&op);
+    ++queued_;
   }
   work_there_.notify_one();
   return true;
@@ -47,6 +49,7 @@ void thread_crew::cancel(operation& op) noexcept {
         continue;
       }
       found = true;
+      --queued_;
       abandon(op);
       done_.push(&op);
     }
@@ -64,6 +67,7 @@ void thread_crew::drain() noexcept {
   {
     const std::scoped_lock lock(mutex_);
     ending_ = true;
+    queued_ = 0;
     while (operation* op = todo_.pop()) {
       abandon(*op);
       done_.push(op);
@@ -85,6 +89,7 @@ void thread_crew::work() noexcept {
       --idle_;
       op = todo_.pop();
       if (op == nullptr) return;
+      --queued_;
     }
     perform_(*op);
     bool tell = false;

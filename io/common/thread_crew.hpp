@@ -36,7 +36,8 @@ class thread_crew {
   std::condition_variable work_there_;
   operation_list todo_;
   operation_list done_;
-  unsigned idle_ = 0;
+  std::size_t idle_ = 0;     // threads that wait
+  std::size_t queued_ = 0;   // operations in todo_
   bool ending_ = false;
   std::vector<std::thread> threads_;
 };

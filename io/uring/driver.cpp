@@ -14,8 +14,8 @@
 #include <optional>
 #include <system_error>
 
+#include <fcntl.h>
 #include <liburing.h>
-#include <unistd.h>
 
 namespace contrail::io::detail {
 
@@ -41,7 +41,7 @@ class uring_driver final : public driver {
     io_uring_ring_dontfork(&ring_);
     pools_ = std::make_shared<registered_pools>(ring_);
     // A descriptor of its own: Asio closes what it holds.
-    const int watched = ::dup(ring_.ring_fd);
+    const int watched = ::fcntl(ring_.ring_fd, F_DUPFD_CLOEXEC, 0);
     if (watched < 0) {
       result = errno;
       io_uring_queue_exit(&ring_);
@@ -85,8 +85,8 @@ class uring_driver final : public driver {
   }
 
   void flush() noexcept override {
-    // Refused for want of memory: what stands in the queue is submitted by the next turn.
-    if (io_uring_submit(&ring_) < 0) host_.wake();
+    // Refused in whole or in part, for want of memory: what stands in the queue is submitted by the next turn.
+    if (io_uring_submit(&ring_) < 0 || io_uring_sq_ready(&ring_) != 0) host_.wake();
   }
 
   void reap(operation_list& finished) noexcept override {
@@ -125,7 +125,10 @@ class uring_driver final : public driver {
   bool copies_inline() const noexcept override { return true; }
 
   void drain() noexcept override {
-    io_uring_submit(&ring_);
+    while (io_uring_sq_ready(&ring_) != 0) {
+      const int taken = io_uring_submit(&ring_);
+      if (taken < 0 && taken != -EINTR && taken != -EAGAIN && taken != -EBUSY) break;
+    }
     io_uring_sync_cancel_reg all{};
     all.flags = IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL;
     all.fd = -1;
@@ -133,9 +136,11 @@ class uring_driver final : public driver {
     all.timeout.tv_nsec = -1;
     // Kernels before 6.0 do not know it; then the transfers simply end by themselves.
     io_uring_register_sync_cancel(&ring_, &all);
-    while (owed_ > io_uring_cq_ready(&ring_)) {
+    // What the system never took it does not owe.
+    const unsigned owed = owed_ - std::min(owed_, io_uring_sq_ready(&ring_));
+    while (owed > io_uring_cq_ready(&ring_)) {
       io_uring_cqe* done = nullptr;
-      const int result = io_uring_wait_cqe_nr(&ring_, &done, owed_);
+      const int result = io_uring_wait_cqe_nr(&ring_, &done, owed);
       if (result < 0 && result != -EINTR && result != -EAGAIN) break;
     }
     helper_.drain();

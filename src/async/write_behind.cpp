@@ -47,7 +47,18 @@ class write_behind::step {
   step(std::shared_ptr<state> s, io::lease data, std::uint64_t offset, std::size_t bytes)
       : state_(std::move(s)), data_(std::move(data)), offset_(offset), bytes_(bytes) {}
 
-  void go() {
+  /// Never throws: a write that could not be started has failed.
+  void go() noexcept {
+    const std::shared_ptr<state> kept = state_;
+    const std::uint64_t offset = offset_ + done_;
+    try {
+      start();
+    } catch (...) {
+      kept->ended(std::make_error_code(std::errc::not_enough_memory), offset);
+    }
+  }
+
+  void start() {
     state& s = *state_;
     const std::uint64_t at = offset_ + done_;
     const auto* from = static_cast<const char*>(data_.buffer().data()) + done_;

@@ -175,6 +175,24 @@ void define(CLI::App& app, arguments& out, raw& text) {
   add_progress(*demo, text);
 }
 
+/// An empty variable of a script must not make the next option the value of this one, nor a default of it.
+void refuse_swallowed(const CLI::App& command) {
+  for (const CLI::Option* option : command.get_options()) {
+    for (const std::string& value : option->results()) {
+      if (option->get_items_expected_max() == 0) {
+        continue;   // a flag
+      }
+      if (value.empty()) {
+        throw usage_error(fmt::format("{}: is empty", option->get_name()));
+      }
+      if (value.starts_with("--")) {
+        throw usage_error(fmt::format("{}: \"{}\" looks like an option, its value is missing", option->get_name(), printable(value)),
+                          "a name that begins with -- is written ./--name");
+      }
+    }
+  }
+}
+
 std::string not_empty(const char* option, std::string value) {
   if (value.empty()) {
     throw usage_error(fmt::format("{}: is empty", option));
@@ -275,6 +293,7 @@ std::optional<arguments> parse(const std::vector<std::string>& words, std::strin
     throw usage_error(e.what(), "contrail --help, or contrail COMMAND --help");
   }
   out.what = which(app);
+  refuse_swallowed(*app.get_subcommands().front());
   convert(out, given);
   return out;
 }

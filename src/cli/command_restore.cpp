@@ -7,6 +7,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <filesystem>
+#include <system_error>
+
 namespace contrail::cli {
 
 namespace {
@@ -49,9 +53,27 @@ std::string in_words(const restore_report& report) {
   return out;
 }
 
+/// A restore into a repository would put its files among the sets, or over them.
+void refuse_inside(const std::filesystem::path& into, const std::filesystem::path& repository) {
+  std::error_code ec;
+  const std::filesystem::path target = std::filesystem::weakly_canonical(into, ec);
+  if (ec) {
+    return;   // the restore itself will say why it cannot be reached
+  }
+  const std::filesystem::path base = std::filesystem::weakly_canonical(repository, ec);
+  if (ec) {
+    return;
+  }
+  const auto [end, ignored] = std::mismatch(base.begin(), base.end(), target.begin(), target.end());
+  if (end == base.end()) {
+    fail(errc::invalid_path, "restore", into.string(), {}, "a directory outside of the repository", "one inside, where the sets are");
+  }
+}
+
 }  // namespace
 
 int run_restore(const arguments& given, console& out, runner& loop) {
+  refuse_inside(given.into, given.repository);
   const io::file_system files = open_file_system(given, loop);
   directory_repository repository(files, given.repository);
   restorers known(files);

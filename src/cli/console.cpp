@@ -64,6 +64,7 @@ void console::prepare_process() {
     }
   }
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);   // a limit on the size of files is an error of the write, and is cleaned up after
 }
 
 void console::print(std::string_view text) {

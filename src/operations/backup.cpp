@@ -251,6 +251,8 @@ asio::awaitable<backup_report> run_backup(engine* from, sink* to, backup_options
   }
   const auto disabled = asio::disable_cancellation();
   co_await asio::this_coro::reset_cancellation_state(disabled);
+  // The engine first: a sink that takes its time to clean up must not keep the pin.
+  co_await run->session.abort();
   if (failure && run->writer) {
     try {
       co_await run->writer->abort();
@@ -258,7 +260,6 @@ asio::awaitable<backup_report> run_backup(engine* from, sink* to, backup_options
       // The first error is the one to be told; what abort left behind the sink cleans up later.
     }
   }
-  co_await run->session.abort();
   if (failure) detail::rethrow_described(failure, "back up");
   run->writer.reset();
   fill_report(*run, began);

@@ -190,13 +190,30 @@ asio::awaitable<verify_report> verifying::run() {
   }
   if (chosen.empty()) fail(errc::set_not_found, "verify", {}, {}, set_ == "all" ? "a set" : "set " + set_, "none");
   verify_report report;
+  std::exception_ptr first;
+  bool any_damage = false;
   for (const std::string& set : chosen) {
     verify_entry entry;
     entry.set = set;
-    co_await check(entry);
-    if (entry.damage.empty() && provers_ != nullptr) co_await prove(entry);
+    std::exception_ptr failure;
+    try {
+      co_await check(entry);
+      if (entry.damage.empty() && provers_ != nullptr) co_await prove(entry);
+    } catch (const error& e) {
+      if (calls::is_cancelled(e.code())) throw;
+      failure = std::current_exception();
+      any_damage = any_damage || !entry.damage.empty();
+      file_damage unknown;
+      unknown.file = e.details().file;
+      unknown.what = std::string("could not be checked: ") + e.what();
+      entry.damage.push_back(std::move(unknown));
+    }
+    // What keeps one set from being checked must not hide the damage of another.
+    if (failure && !first) first = failure;
+    if (!failure) any_damage = any_damage || !entry.damage.empty();
     report.sets.push_back(std::move(entry));
   }
+  if (first && !any_damage) std::rethrow_exception(first);
   co_return report;
 }
 

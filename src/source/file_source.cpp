@@ -6,7 +6,6 @@
 
 #include <asio/error.hpp>
 #include <asio/experimental/as_tuple.hpp>
-#include <asio/read_at.hpp>
 #include <asio/use_awaitable.hpp>
 
 #include <algorithm>
@@ -17,9 +16,14 @@ namespace contrail {
 
 asio::awaitable<detail::read_result> detail::read_fully(io::random_access_file& file, std::uint64_t offset, asio::mutable_buffer into) {
   detail::read_result out;
-  const auto [ec, n] = co_await asio::async_read_at(file, offset, into, asio::experimental::as_tuple(asio::use_awaitable));
-  if (ec && ec != asio::error::eof) out.ec = ec;
-  out.bytes = n;
+  // (asio::async_read_at would cut a chunk into pieces of 64 KiB, one after another.)
+  while (out.bytes < into.size() && !out.ec) {
+    const asio::mutable_buffer rest = into + out.bytes;
+    const auto [ec, n] = co_await file.async_read_some_at(offset + out.bytes, rest, asio::experimental::as_tuple(asio::use_awaitable));
+    out.bytes += n;
+    if (ec == asio::error::eof) break;
+    out.ec = ec;
+  }
   co_return out;
 }
 
@@ -37,11 +41,16 @@ class file_source final : public source {
     if (got.ec) fail(got.ec, "read file", {}, offset + got.bytes);
     co_return got.bytes;
   }
-  asio::awaitable<std::uint64_t> finish(asio::mutable_buffer) override { co_return bytes_; }
+  std::error_code fold(std::uint64_t offset, asio::const_buffer chunk) override {
+    delivered_ = offset + chunk.size();
+    return {};
+  }
+  asio::awaitable<std::uint64_t> finish(asio::mutable_buffer) override { co_return delivered_; }
 
  private:
   io::random_access_file file_;
   std::uint64_t bytes_;
+  std::uint64_t delivered_ = 0;
 };
 
 }  // namespace

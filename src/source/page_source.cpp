@@ -63,7 +63,11 @@ class page_source final : public source {
 
   std::uint64_t bytes() const noexcept override { return bytes_; }
   std::size_t granularity() const noexcept override { return format_.page_bytes(); }
-  asio::awaitable<std::uint64_t> finish(asio::mutable_buffer) override { co_return bytes_; }
+  std::error_code fold(std::uint64_t offset, asio::const_buffer chunk) override {
+    delivered_ = offset + chunk.size();
+    return {};
+  }
+  asio::awaitable<std::uint64_t> finish(asio::mutable_buffer) override { co_return delivered_; }
 
   asio::awaitable<std::size_t> read(std::uint64_t offset, asio::mutable_buffer into) override {
     const std::size_t page = format_.page_bytes();
@@ -149,6 +153,7 @@ class page_source final : public source {
   io::random_access_file file_;
   std::string name_;
   std::uint64_t bytes_;
+  std::uint64_t delivered_ = 0;
   const page_format& format_;
   page_gate* gate_;
   read_policy policy_;

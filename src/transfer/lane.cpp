@@ -64,6 +64,7 @@ asio::awaitable<void> deliver(std::shared_ptr<transfer_state> state, ticket t, i
     state->in_set.push_back(id);
   }
 
+  const bool past_end = file->ended && got != 0;
   const std::size_t body = file->ended ? 0 : got;
   if (got < t.bytes) file->ended = true;
   char* const data = static_cast<char*>(buffer.buffer().data());
@@ -72,11 +73,17 @@ asio::awaitable<void> deliver(std::shared_ptr<transfer_state> state, ticket t, i
   std::exception_ptr failure;
   if (file->source) {
     try {
+      // A read in the middle came back short, and yet there is more behind it: bytes would be missing from the set.
+      if (past_end) fail(errc::disk_io, "copy file", file->info.name, file->delivered, "bytes up to the end", "a gap before other bytes");
       if (body != 0) checked_fold(*file, asio::const_buffer(data, body));
       if (t.last) {
         const asio::mutable_buffer room(data + body, trailer);
         const std::uint64_t counts = co_await file->source->finish(room);
         valid = counts;
+        if (valid > file->delivered + body) {
+          fail(errc::disk_io, "copy file", file->info.name, file->delivered + body, std::to_string(valid) + " bytes that count",
+               "the end of what could be read");
+        }
       }
     } catch (...) {
       failure = std::current_exception();

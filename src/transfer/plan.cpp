@@ -18,8 +18,17 @@ bool has_content(const file_info& info) noexcept { return info.role != file_role
 
 /// The next file's description into `again`; false when the list is at its end.
 asio::awaitable<bool> list_next(std::shared_ptr<transfer_state> state) {
+  if (state->list_failure) std::rethrow_exception(state->list_failure);
   while (state->batch.empty() && !state->listed_all) {
-    std::vector<file_info> more = co_await state->list->next();
+    std::vector<file_info> more;
+    try {
+      std::vector<file_info> listed = co_await state->list->next();
+      more = std::move(listed);
+    } catch (...) {
+      // Kept, whatever else happens meanwhile: a list that failed once may well say "end" when it is asked again.
+      state->list_failure = std::current_exception();
+    }
+    if (state->list_failure) std::rethrow_exception(state->list_failure);
     state->listed_all = more.empty();
     for (file_info& f : more) {
       state->job.counters.bytes_total.fetch_add(f.bytes, std::memory_order_relaxed);

@@ -60,6 +60,7 @@ struct transfer_state {
   async_mutex planning;
   std::deque<file_info> batch;         ///< listed, not yet opened
   bool listed_all = false;
+  std::exception_ptr list_failure;     ///< the list is not asked again
   bool plan_failed = false;
   struct pending {
     pending(file_info i, unsigned r) : info(std::move(i)), restarts(r) {}

@@ -1,5 +1,7 @@
 #include "engine_state.hpp"
 
+#include "format/json_text.hpp"
+
 #include <contrail/error.hpp>
 #include <contrail/manifest.hpp>
 
@@ -26,8 +28,9 @@ std::uint32_t word(const nlohmann::json& value) {
 std::string engine_state::write() const {
   nlohmann::ordered_json out;
   out["version"] = state_version;
-  out["database"] = database;
-  out["log"] = log;
+  // Names of files need not be text.
+  out["database"] = format::encode_text(database);
+  out["log"] = format::encode_text(log);
   out["page_bytes"] = page_bytes;
   out["file_pages"] = file_pages;
   out["pages"] = pages;
@@ -46,8 +49,9 @@ engine_state engine_state::read(std::string_view text) {
       fail(errc::format_unknown, "read the engine's state of the set", {}, {}, "version " + std::to_string(state_version),
            std::to_string(version) + "; a newer contrail can read it");
     }
-    out.database = in.at("database").get<std::string>();
-    out.log = in.at("log").get<std::string>();
+    const auto names = format::json_in::parse(text, "read the engine's state of the set", {});
+    out.database = names.text("database");
+    out.log = names.text("log");
     out.page_bytes = word(in.at("page_bytes"));
     out.file_pages = word(in.at("file_pages"));
     out.pages = word(in.at("pages"));

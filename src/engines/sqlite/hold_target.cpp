@@ -12,6 +12,8 @@
 #include <vector>
 
 #include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 namespace contrail::sqlite {
 
@@ -19,9 +21,27 @@ namespace {
 
 constexpr const char* holding = "replace the database";
 
+/// SQLite's lock on the file that is to be replaced. A process that opened it meanwhile waits for that lock, and would then work on the
+/// old file, which has no name any more, but put its log beside the new one, by name: poison. So the old file, once nothing leads to it, is
+/// made "not a database" before the lock goes.
 struct held_target {
+  held_target() = default;
+  held_target(const held_target&) = delete;
+  held_target& operator=(const held_target&) = delete;
+  ~held_target() {
+    if (!file || !writable) {
+      return;
+    }
+    struct stat facts {};
+    if (::fstat(file.get(), &facts) == 0 && facts.st_nlink == 0) {
+      const char nothing[16] = {};
+      // Should it fail there is nothing better to do.
+      [[maybe_unused]] const auto ignored = ::pwrite(file.get(), nothing, sizeof nothing, 0);
+    }
+  }
   std::shared_ptr<void> slot;   ///< goes last: see `take_slot`
   descriptor file;              ///< its lock goes with it
+  bool writable = false;
 };
 
 std::filesystem::path beside(const std::filesystem::path& path, const char* suffix) {
@@ -98,6 +118,7 @@ std::shared_ptr<void> hold_target(const std::filesystem::path& file) {
   if (!out->file) {
     fail_by_errno(errno, holding, path);
   }
+  out->writable = writable;
   lock_or_refuse(path, out->file, writable);
   if (has_content(beside(path, "-wal")) || has_content(beside(path, "-journal"))) {
     // SQLite's locks and ours exclude each other. Whoever comes in between is found by the second look.

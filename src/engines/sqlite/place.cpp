@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <system_error>
 
+#include <unistd.h>
+
 namespace contrail::sqlite {
 
 namespace {
@@ -73,6 +75,26 @@ void check_content(const std::filesystem::path& path) {
   refuse_hot_journal(path);
 }
 
+namespace {
+
+/// Nobody uses the database, so that opening it would make its -wal and -shm anew: ours, and not to be written by who owns the
+/// database. (SQLite gives them to the owner only where it runs as root.)
+void refuse_to_lock_out(const std::filesystem::path& path) {
+  if (::access(path.c_str(), W_OK) == 0) {
+    return;
+  }
+  std::filesystem::path index = path;
+  index += "-shm";
+  if (::access(index.c_str(), F_OK) == 0) {
+    return;
+  }
+  fail(errc::file_access_denied, looking, path.string(), {}, "the right to write the database",
+       "none, and nobody has it open: the -wal and -shm that SQLite makes would keep its owner out. Run the backup as the owner of the "
+       "database, or while the application runs");
+}
+
+}  // namespace
+
 place examine(const std::filesystem::path& database) {
   std::error_code ec;
   place out;
@@ -107,6 +129,7 @@ place examine(const std::filesystem::path& database) {
          "this process itself has it open; take the backup from another process");
   }
   check_content(out.path);
+  refuse_to_lock_out(out.path);
   return out;
 }
 

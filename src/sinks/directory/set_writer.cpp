@@ -23,7 +23,7 @@ constexpr std::uint64_t worth_allocating = std::uint64_t{1} << 20;
 constexpr std::size_t lines_kept = std::size_t{48} << 10;
 // The commit lock is held for the sync of a manifest and two directories; a disk that is busy may take long for that.
 constexpr std::chrono::milliseconds lock_pause{20};
-constexpr int lock_tries = 30000;
+constexpr int lock_tries = 3000;   // a minute: another commit that stands still must not hold a database's log for ever
 
 // Leaves no file behind, whatever comes of the commit.
 class commit_turn {
