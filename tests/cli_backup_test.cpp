@@ -131,7 +131,8 @@ TEST_CASE("cli_backup: backup, list, verify, restore", "[cli_backup]") {
 TEST_CASE("cli_backup: each I/O backend serves", "[cli_backup]") {
   const workspace w;
   make_database(w / "app.db", 200);
-  for (const auto& backend : run({"info", "--json"}).parsed()["backends"]) {
+  const auto told = run({"info", "--json"}).parsed();
+  for (const auto& backend : told["backends"]) {
     if (backend["available"] != true) {
       WARN("backend " << backend["name"] << " is not available here: " << backend["why"]);
       continue;

@@ -51,10 +51,11 @@ struct place {
     if (got.exit != 0) {
       return 0;
     }
-    for (const auto& set : got.parsed()["sets"]) {
+    const auto told = got.parsed();
+    for (const auto& set : told["sets"]) {
       CHECK(set["status"] == "complete");
     }
-    return got.parsed()["sets"].size();
+    return told["sets"].size();
   }
   /// No half-made set, no lock file, nothing beside the database.
   void check_clean() const {
@@ -148,7 +149,8 @@ TEST_CASE("cli_signals: kill -9 at many moments of a backup", "[cli_signals]") {
     const outcome listed = run({"list", (p.w / "repo").string(), "--json"});
     INFO(listed.out << listed.err);
     if (listed.exit == 0) {
-      for (const auto& set : listed.parsed()["sets"]) {
+      const auto told = listed.parsed();
+      for (const auto& set : told["sets"]) {
         CHECK(set["status"] != "damaged");
       }
     }

@@ -279,7 +279,8 @@ TEST_CASE("repository: no more room is told with file and offset, and nothing st
         co_await writer->close(id, end);
       } catch (const error& e) {
         const bool right = e.code() == std::errc::file_too_large && e.details().offset.has_value() &&
-                           *e.details().offset == (announced ? 0u : 3u << 20) &&
+                           // Several writes are in flight: the one that is told need not be the first behind the limit.
+                           *e.details().offset >= (announced ? 0u : 3u << 20) &&
                            e.details().file.find("/a") != std::string::npos;
         result = right ? 0 : 3;
       }

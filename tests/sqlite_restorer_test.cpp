@@ -291,9 +291,10 @@ TEST_CASE("sqlite restorer: who opened the old file while it was held cannot go 
   const std::string before = read_file(file);
   hold(file);
   CHECK(read_file(file) == before);   // not replaced: not touched
-  std::ifstream old(file, std::ios::binary);
+  std::ifstream old;
   {
     const std::shared_ptr<void> held = hold(file);
+    old.open(file, std::ios::binary);   // comes too late to be seen, and too early for the new file
     std::filesystem::rename(place / "new.db", file);
   }
   std::string front(16, '?');

@@ -9,15 +9,17 @@
 
 namespace contrail::detail {
 
-void rethrow_for_caller(const session_core& core, const std::exception_ptr& e, std::string_view operation) {
+void rethrow_for_caller(const call_guard& in, const std::exception_ptr& e, std::string_view operation) {
+  const session_core& core = *in.core;
   if (is_cancelled(code_of(e))) {
     if (core.stopped()) core.throw_stopped(operation);
-    if (core.closing) fail(errc::backup_abort_by_caller, std::string(operation), {}, {}, {}, "the session was aborted meanwhile");
+    if (core.closing && !in.ends_session) fail(errc::backup_abort_by_caller, std::string(operation), {}, {}, {}, "the session was aborted meanwhile");
   }
   rethrow_described(e, operation);
 }
 
 asio::awaitable<void> cancel_session(guard_ptr in, std::error_code why) {
+  in->ends_session = true;
   session_core::ending how;
   how.event = event_number::ended_with_error;
   how.why = why;

@@ -45,7 +45,7 @@ asio::awaitable<void> cancel_session(guard_ptr in, std::error_code why);
 /// The attached databases, asked once.
 asio::awaitable<void> load_databases(guard_ptr in);
 /// Throws `e` as the caller is to see it: a cancellation that was not his own is answered with its reason.
-[[noreturn]] void rethrow_for_caller(const session_core& core, const std::exception_ptr& e, std::string_view operation);
+[[noreturn]] void rethrow_for_caller(const call_guard& in, const std::exception_ptr& e, std::string_view operation);
 
 /// Runs a body inside the session and translates what it throws.
 template <typename T>
@@ -63,7 +63,7 @@ asio::awaitable<T> run_call(guard_ptr in, std::string_view operation, asio::awai
   } catch (...) {
     failure = std::current_exception();
   }
-  rethrow_for_caller(*in->core, failure, operation);
+  rethrow_for_caller(*in, failure, operation);
 }
 
 }  // namespace contrail::detail

@@ -78,6 +78,7 @@ class session_core : public std::enable_shared_from_this<session_core> {
     void enter();   ///< on the strand
     const std::shared_ptr<session_core> core;
     std::shared_ptr<void> keep;   ///< what the call refers to, where the caller shares it
+    bool ends_session = false;    ///< its failure is what ends the session
 
    private:
     std::shared_ptr<call_control> control_;

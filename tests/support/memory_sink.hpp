@@ -30,7 +30,7 @@ struct memory_set {
   std::vector<std::string> dropped;
   contrail::set_header header;
   contrail::manifest info;
-  bool begun = false, committed = false, aborted = false, destroyed = false, failed = false;
+  bool begun = false, committed = false, aborted = false, destroyed = false, failed = false, inside = false;
   int writes = 0;
   std::vector<std::string> broken_rules;
 
@@ -149,18 +149,18 @@ class memory_sink final : public contrail::sink {
     /// Calls come one after another.
     class one_call {
      public:
-      one_call(writer& w, const char* what, bool abort = false) : w_(w) {
-        if (w_.inside_) w_.broken("two calls at once");
-        if (w_.set_->failed && !abort) w_.broken(std::string(what) + " after a failure");
-        w_.inside_ = true;
-        if (w_.faults_->on_call) w_.faults_->on_call(what);
+      one_call(writer& w, const char* what, bool abort = false) : set_(w.set_) {
+        if (set_->inside) w.broken("two calls at once");
+        if (set_->failed && !abort) w.broken(std::string(what) + " after a failure");
+        set_->inside = true;
+        if (w.faults_->on_call) w.faults_->on_call(what);
       }
       one_call(const one_call&) = delete;
       one_call& operator=(const one_call&) = delete;
-      ~one_call() { w_.inside_ = false; }
+      ~one_call() { set_->inside = false; }
 
      private:
-      writer& w_;
+      std::shared_ptr<memory_set> set_;   // the frame of a call may go after the writer, when the context dies
     };
     asio::awaitable<void> step(int& count, int fails) {
       set_->failed = true;   // until it comes back: a call that was cancelled has failed
@@ -174,7 +174,6 @@ class memory_sink final : public contrail::sink {
     std::shared_ptr<memory_set> set_;
     std::shared_ptr<memory_faults> faults_;
     std::uint32_t next_ = 0;
-    bool inside_ = false;
     int opens_ = 0, writes_ = 0, closes_ = 0, drops_ = 0, commits_ = 0, aborts_ = 0;
   };
 };
