@@ -8,6 +8,8 @@ if ! command -v strace > /dev/null || ! strace -o /dev/null true 2> /dev/null; t
   echo "skipped: strace is missing or may not trace here"
   exit 77
 fi
+# The leak sanitizer cannot work in a traced process.
+export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0"
 strace -f -qq -e trace=io_uring_setup,io_uring_enter,pread64,preadv -o "$trace" "$program" 'io_file: many reads at once*' || exit 1
 if ! grep -q 'io_uring_setup(.*) = [0-9]' "$trace"; then
   echo "skipped: io_uring is not available here"
