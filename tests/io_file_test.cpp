@@ -136,7 +136,9 @@ TEST_CASE("io_file: many reads at once through a small pool, from several corout
         context.restart();
         io::random_access_file file = opened.get();
         for (int i = 0; i < 8; ++i) {
-          asio::co_spawn(asio::make_strand(context.get_executor()), lane(&file), [](std::exception_ptr e) { REQUIRE(!e); });
+          asio::co_spawn(asio::make_strand(context.get_executor()), lane(&file), [&wrong](std::exception_ptr e) {
+            if (e) ++wrong;
+          });
         }
         std::vector<std::thread> threads;
         for (unsigned i = 0; i < c.loop_threads; ++i) threads.emplace_back([&] { context.run(); });
@@ -282,9 +284,9 @@ TEST_CASE("io_file: cancellation in all three types, at any moment, loses nothin
     };
     std::atomic<unsigned> ended{0};
     for (unsigned i = 0; i < 4; ++i) {
-      asio::co_spawn(asio::make_strand(context.get_executor()), lane(i), [&](std::exception_ptr e) {
-        REQUIRE(!e);
-        ++ended;
+      // On any of the threads: Catch2 is for one of them only.
+      asio::co_spawn(asio::make_strand(context.get_executor()), lane(i), [&ended](std::exception_ptr e) {
+        if (!e) ++ended;
       });
     }
     std::vector<std::thread> threads;

@@ -179,9 +179,8 @@ TEST_CASE("io_names: many threads that lock, remove and lock again never hold on
   };
   std::atomic<int> ended{0};
   for (int i = 0; i < 4; ++i) {
-    asio::co_spawn(asio::make_strand(context.get_executor()), one(), [&](std::exception_ptr e) {
-      REQUIRE(!e);
-      ++ended;
+    asio::co_spawn(asio::make_strand(context.get_executor()), one(), [&ended](std::exception_ptr e) {
+      if (!e) ++ended;
     });
   }
   std::vector<std::thread> threads;
