@@ -82,8 +82,8 @@ class initiate_acquire {
     auto waiter = std::make_unique<typed_waiter<std::decay_t<Handler>>>(std::forward<Handler>(handler), ex_);
     auto slot = asio::get_associated_cancellation_slot(waiter->handler);
     if (slot.is_connected()) {
-      // The slot's handler holds the pool, not the waiter: when the waiter was woken already there is nothing to find.
-      slot.assign([pool = pool_.get(), w = static_cast<acquire_waiter*>(waiter.get())](asio::cancellation_type type) {
+      // The slot's handler keeps the pool, not the waiter: when the waiter was woken already there is nothing to find.
+      slot.assign([pool = pool_, w = static_cast<acquire_waiter*>(waiter.get())](asio::cancellation_type type) {
         if (type != asio::cancellation_type::none) cancel_acquire(*pool, w);
       });
     }
