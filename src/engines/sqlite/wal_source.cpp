@@ -1,10 +1,10 @@
 #include "wal_source.hpp"
 
+#include "source/read_fully.hpp"
+
 #include <contrail/error.hpp>
 
 #include <asio/error.hpp>
-#include <asio/experimental/as_tuple.hpp>
-#include <asio/use_awaitable.hpp>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -12,8 +12,6 @@
 namespace contrail::sqlite {
 
 namespace {
-
-constexpr auto no_throw = asio::experimental::as_tuple(asio::use_awaitable);
 
 /// How many frames below the bound the index requires. Of a log that was started anew since the bound was taken, only those below it.
 std::uint32_t required_frames(const wal_start& start) noexcept {
@@ -27,22 +25,14 @@ std::uint32_t required_frames(const wal_start& start) noexcept {
 }  // namespace
 
 asio::awaitable<std::size_t> read_fully(io::random_access_file& file, std::uint64_t offset, asio::mutable_buffer into, std::string name) {
-  std::size_t have = 0;
-  while (have < into.size()) {
-    const asio::mutable_buffer rest = into + have;
-    auto [ec, got] = co_await file.async_read_some_at(offset + have, rest, no_throw);
-    if (ec == asio::error::eof) {
-      break;
-    }
-    if (ec == asio::error::operation_aborted) {
-      throw std::system_error(ec);
-    }
-    if (ec) {
-      fail(ec, "read", name, offset + have);
-    }
-    have += got;
+  const contrail::detail::read_result got = co_await contrail::detail::read_fully(file, offset, into);
+  if (got.ec == asio::error::operation_aborted) {
+    throw std::system_error(got.ec);
   }
-  co_return have;
+  if (got.ec) {
+    fail(got.ec, "read", name, offset + got.bytes);
+  }
+  co_return got.bytes;
 }
 
 wal_source::wal_source(io::random_access_file file, io::lease scratch, wal_start start, std::shared_ptr<wal_outcome> outcome,
