@@ -21,6 +21,24 @@ bool aligned_address(const void* data, std::uint64_t alignment) noexcept {
   return reinterpret_cast<std::uintptr_t>(data) % alignment == 0;
 }
 
+/// Of a neutral file. True when the read goes through the page cache.
+bool prefer_page_cache(operation& op) noexcept {
+  const bool can_pass = op.file->facts.alignment > 1;
+  residency* const cache = op.file->cache.get();
+  if (cache == nullptr || op.bytes == 0 || (op.not_cached && can_pass)) return !can_pass;
+  const residency::run run = cache->look(op.offset, op.bytes);
+  if (run.resident) {
+    op.io.bytes = run.bytes;
+    op.io.through_cache = can_pass;
+    op.io.nowait = !op.not_cached;
+    return true;
+  }
+  if (can_pass) return false;
+  op.io.bytes = run.bytes;
+  op.io.drop_after = true;
+  return true;
+}
+
 }  // namespace
 
 lease bounce_buffers::take() noexcept {
@@ -39,10 +57,14 @@ bool bounce_buffers::prepare(operation& op) noexcept {
   op.io.data = op.data;
   op.io.bytes = op.bytes;
   op.io.through_cache = false;
+  op.io.nowait = false;
+  op.io.drop_after = false;
   op.io.fixed = static_cast<bool>(op.pinned);
   const file_facts& facts = op.file->facts;
   const std::uint64_t alignment = facts.alignment;
-  if (facts.cache != caching::direct || alignment <= 1) return true;
+  if (facts.cache == caching::cached) return true;
+  if (facts.cache == caching::neutral && op.what == request::read && prefer_page_cache(op)) return true;
+  if (alignment <= 1) return true;
 
   if (op.what == request::read) {
     if (op.offset % alignment == 0 && op.bytes >= alignment && aligned_address(op.data, alignment)) {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "common/residency.hpp"
+
 #include <contrail/io/open_options.hpp>
 
 #include <cstdint>
@@ -18,7 +20,11 @@ struct file_state {
 
   std::shared_ptr<request_queue> queue;
   std::intptr_t native = -1;          ///< the system's descriptor or handle
-  std::intptr_t native_cached = -1;   ///< of the same file through the page cache: the ends of direct writes
+  std::intptr_t native_cached = -1;   ///< of the same file through the page cache: the ends of direct writes, neutral reads
+  bool registered = false;            ///< these are places in the ring's table; `native_facts` stands for the file elsewhere
+  bool kept = false;                  ///< these belong to the process (`kept_descriptors`) and are not closed with the file
+  std::intptr_t native_facts = -1;    ///< of a registered file: good for its length only
+  std::unique_ptr<residency> cache;   ///< neutral only; null: nobody can tell
   file_facts facts;
 };
 

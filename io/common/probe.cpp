@@ -18,6 +18,7 @@ std::string_view to_string(backend_kind kind) noexcept {
     case backend_kind::automatic: return "auto";
     case backend_kind::uring: return "uring";
     case backend_kind::threads: return "threads";
+    case backend_kind::simulated: return "simulated";
   }
   return "?";
 }
@@ -56,6 +57,7 @@ backend_info as_info(const backend_probe& probe, const std::string& because) {
   backend_info info;
   info.kind = probe.kind;
   info.registered_buffers = probe.registered_buffers;
+  info.direct_descriptors = probe.direct_descriptors;
   info.why = because + ": " + probe.why;
   return info;
 }

@@ -25,6 +25,8 @@ bool is_transfer(const operation& op) noexcept { return op.what == request::read
 /// Errors that say nothing about the file: the system wants to be asked again.
 bool wants_reissue(const operation& op) noexcept {
   if (!op.error) return false;
+  // Or, of a read that must not wait: it would have to, or the file system does not know such reads.
+  if (op.io.nowait && op.error == std::errc::operation_not_supported) return true;
   return op.error == std::errc::interrupted || op.error == std::errc::resource_unavailable_try_again;
 }
 
@@ -118,6 +120,7 @@ void request_queue::collect(operation_list& ready) noexcept {
     // A cancellation that nobody asked for: the thread that submitted has ended.
     const bool disowned = op->error == asio::error::operation_aborted && !cancelled;
     if (disowned || (wants_reissue(*op) && !cancelled && is_transfer(*op))) {
+      if (op->io.nowait && !disowned) op->not_cached = true;
       op->error.clear();
       op->count = 0;
       op->bounce.reset();
@@ -151,8 +154,7 @@ bool request_queue::issue_waiting(operation_list& ready) noexcept {
       waiting_.push_front(op);
       return false;
     }
-    const bool copies =
-        transfer && driver_->copies_inline() && (op->file->facts.cache == caching::cached || op->io.through_cache);
+    const bool copies = transfer && driver_->copies_inline() && (op->file->facts.alignment <= 1 || op->io.through_cache);
     if (copies && budget == 0) {
       waiting_.push_front(op);
       return true;

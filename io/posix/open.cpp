@@ -1,5 +1,7 @@
 #include "common/file_state.hpp"
+#include "posix/kept_descriptors.hpp"
 #include "posix/names.hpp"
+#include "posix/reading.hpp"
 
 #include <cerrno>
 #include <string>
@@ -13,8 +15,6 @@ namespace contrail::io::detail {
 
 namespace {
 
-constexpr std::uint32_t usual_alignment = 4096;
-
 [[noreturn]] void fail_now() { throw std::system_error(errno, std::system_category()); }
 
 int open_retrying(const char* path, int flags) {
@@ -23,27 +23,81 @@ int open_retrying(const char* path, int flags) {
   return fd;
 }
 
-/// 0: direct transfers are not possible after all.
-std::uint32_t direct_alignment(int fd) {
-#ifdef STATX_DIOALIGN
-  struct statx facts {};
-  if (::statx(fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &facts) == 0 && (facts.stx_mask & STATX_DIOALIGN) != 0) {
-    if (facts.stx_dio_offset_align == 0) return 0;
-    return std::max(facts.stx_dio_offset_align, facts.stx_dio_mem_align);
-  }
-#endif
-  (void)fd;
-  return usual_alignment;
-}
-
 void set_status_flags(int fd, int flags) {
   if (::fcntl(fd, F_SETFL, flags) != 0) fail_now();
 }
 
+/// Fails unless it is a regular file.
+void take_facts(const struct stat& facts, file_state& file) {
+  if (S_ISDIR(facts.st_mode)) throw std::system_error(std::make_error_code(std::errc::is_a_directory));
+  if (!S_ISREG(facts.st_mode)) throw std::system_error(std::make_error_code(std::errc::invalid_argument), "not a regular file");
+  file.facts.bytes = static_cast<std::uint64_t>(facts.st_size);
+  file.facts.device = static_cast<std::uint64_t>(facts.st_dev);
+  file.facts.inode = static_cast<std::uint64_t>(facts.st_ino);
+  file.facts.mode = static_cast<std::uint32_t>(facts.st_mode & 07777U);
+  file.facts.uid = facts.st_uid;
+  file.facts.gid = facts.st_gid;
+}
+
+void open_direct(file_state& file, bool for_writing) {
+  const int fd = static_cast<int>(file.native);
+  // O_NONBLOCK goes: the ring would answer -EAGAIN instead of waiting for the disk.
+  const unsigned alignment = direct_alignment(fd);
+  if (alignment == 0 || ::fcntl(fd, F_SETFL, O_DIRECT) != 0) {
+    set_status_flags(fd, 0);
+    return;
+  }
+  if (for_writing) {
+    // The same inode, whatever happened to the name meanwhile.
+    const std::string again = "/proc/self/fd/" + std::to_string(fd);
+    file.native_cached = open_retrying(again.c_str(), O_WRONLY | O_CLOEXEC);
+    if (file.native_cached < 0) {
+      set_status_flags(fd, 0);
+      return;
+    }
+  }
+  file.facts.cache = caching::direct;
+  file.facts.alignment = alignment;
+}
+
+void open_neutral(file_state& file) {
+  reading_pair pair;
+  pair.cached = static_cast<int>(file.native);
+  set_status_flags(pair.cached, 0);
+  pair.direct = try_reopen_direct(pair.cached);
+  if (pair.direct >= 0) {
+    file.native = pair.direct;
+    file.native_cached = pair.cached;
+  }
+  describe_reading(pair, caching::neutral, file);
+}
+
 }  // namespace
+
+path_descriptor::path_descriptor(operation& op) : path_descriptor() {
+  const open_options& options = op.names->options;
+  if (options.mode != access::read || options.create || options.truncate) {
+    throw std::system_error(std::make_error_code(std::errc::invalid_argument), "lock_neutral is for reading");
+  }
+  fd_ = open_retrying(op.names->first.c_str(), O_PATH | O_CLOEXEC);
+  if (fd_ < 0) fail_now();
+  struct stat facts {};
+  if (::fstat(fd_, &facts) != 0) fail_now();
+  take_facts(facts, *op.file);
+}
+
+path_descriptor::~path_descriptor() {
+  if (fd_ >= 0) ::close(fd_);
+}
 
 void open_file(operation& op) {
   const open_options& options = op.names->options;
+  file_state& file = *op.file;
+  if (options.lock_neutral) {
+    const path_descriptor path(op);
+    open_kept(path.get(), options.cache, file);
+    return;
+  }
   int flags = O_CLOEXEC;
   switch (options.mode) {
     case access::read: flags |= O_RDONLY; break;
@@ -54,46 +108,22 @@ void open_file(operation& op) {
   if (options.create && options.exclusive) flags |= O_EXCL;
 
   // Not to be stopped by a pipe that nobody writes to; and nothing is cut before it is known to be a regular file.
-  file_state& file = *op.file;
   const int fd = open_retrying(op.names->first.c_str(), flags | O_NONBLOCK);
   if (fd < 0) fail_now();
   file.native = fd;
   struct stat facts {};
   if (::fstat(fd, &facts) != 0) fail_now();
-  if (S_ISDIR(facts.st_mode)) throw std::system_error(std::make_error_code(std::errc::is_a_directory));
-  if (!S_ISREG(facts.st_mode)) throw std::system_error(std::make_error_code(std::errc::invalid_argument), "not a regular file");
+  take_facts(facts, file);
   if (options.truncate && facts.st_size != 0) {
     if (::ftruncate(fd, 0) != 0) fail_now();
-    facts.st_size = 0;
+    file.facts.bytes = 0;
   }
-
-  file.facts.bytes = static_cast<std::uint64_t>(facts.st_size);
-  file.facts.device = static_cast<std::uint64_t>(facts.st_dev);
-  file.facts.inode = static_cast<std::uint64_t>(facts.st_ino);
-  file.facts.mode = static_cast<std::uint32_t>(facts.st_mode & 07777U);
-  file.facts.uid = facts.st_uid;
-  file.facts.gid = facts.st_gid;
-
-  // O_NONBLOCK must go: the ring would answer -EAGAIN instead of waiting for the disk.
-  int status = 0;
-  if (options.cache == caching::direct) {
-    const std::uint32_t alignment = direct_alignment(fd);
-    if (alignment != 0 && ::fcntl(fd, F_SETFL, O_DIRECT) == 0) {
-      status = O_DIRECT;
-      file.facts.cache = caching::direct;
-      file.facts.alignment = alignment;
-    }
-  }
-  set_status_flags(fd, status);
-  if (file.facts.cache == caching::direct && options.mode != access::read) {
-    // The same inode, whatever happened to the name meanwhile.
-    const std::string again = "/proc/self/fd/" + std::to_string(fd);
-    file.native_cached = open_retrying(again.c_str(), O_WRONLY | O_CLOEXEC);
-    if (file.native_cached < 0) {
-      file.facts.cache = caching::cached;
-      file.facts.alignment = 1;
-      set_status_flags(fd, 0);
-    }
+  if (options.cache == caching::neutral && options.mode == access::read) {
+    open_neutral(file);
+  } else if (options.cache != caching::cached) {
+    open_direct(file, options.mode != access::read);
+  } else {
+    set_status_flags(fd, 0);
   }
 }
 

@@ -1,6 +1,7 @@
 #include "posix/perform.hpp"
 
 #include "common/file_state.hpp"
+#include "posix/kept_descriptors.hpp"
 #include "posix/names.hpp"
 
 #include <algorithm>
@@ -11,6 +12,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 namespace contrail::io::detail {
@@ -34,6 +36,10 @@ void transfer(operation& op) noexcept {
   const std::size_t length = std::min(op.io.bytes, most_at_once);
   const auto offset = static_cast<off_t>(op.io.offset);
   const ssize_t done = retry([&] {
+    if (op.io.nowait) {
+      const iovec piece{op.io.data, length};
+      return ::preadv2(fd, &piece, 1, offset, RWF_NOWAIT);
+    }
     return op.what == request::read ? ::pread(fd, op.io.data, length, offset) : ::pwrite(fd, op.io.data, length, offset);
   });
   if (done < 0) {
@@ -43,6 +49,7 @@ void transfer(operation& op) noexcept {
   } else {
     op.count = static_cast<std::uint64_t>(done);
   }
+  if (op.io.drop_after) drop_from_cache(op);
 }
 
 void allocate(operation& op, int fd) noexcept {
@@ -62,7 +69,12 @@ void allocate(operation& op, int fd) noexcept {
 }
 
 void on_file(operation& op) noexcept {
-  const int fd = static_cast<int>(op.file->native);
+  // Of a file in the ring's table there is no descriptor but the one for its length.
+  if (op.file->registered && op.what != request::size) {
+    op.error = std::make_error_code(std::errc::bad_file_descriptor);
+    return;
+  }
+  const int fd = static_cast<int>(op.file->registered ? op.file->native_facts : op.file->native);
   switch (op.what) {
     case request::read:
     case request::write: transfer(op); break;
@@ -108,7 +120,16 @@ void perform(operation& op) noexcept {
   }
 }
 
+void drop_from_cache(const operation& op) noexcept {
+  (void)::posix_fadvise(static_cast<int>(op.file->native), static_cast<off_t>(op.io.offset), static_cast<off_t>(op.io.bytes),
+                        POSIX_FADV_DONTNEED);
+}
+
 void close_file(file_state& file) noexcept {
+  if (file.kept) {
+    release_kept(file);
+    return;
+  }
   if (file.native >= 0) ::close(static_cast<int>(file.native));
   if (file.native_cached >= 0) ::close(static_cast<int>(file.native_cached));
   file.native = file.native_cached = -1;

@@ -1,8 +1,11 @@
 #include "common/backends.hpp"
 #include "common/file_state.hpp"
 #include "common/pool_state.hpp"
+#include "common/request_queue.hpp"
 #include "common/thread_crew.hpp"
+#include "posix/names.hpp"
 #include "posix/perform.hpp"
+#include "uring/registered_files.hpp"
 #include "uring/registered_pools.hpp"
 
 #include <asio/bind_executor.hpp>
@@ -29,7 +32,7 @@ std::error_code system_error(int number) noexcept { return {number, std::system_
 /// No SINGLE_ISSUER or DEFER_TASKRUN: a strand does not pin a thread, and DEFER_TASKRUN does not wake a reactor that watches the ring.
 class uring_driver final : public driver {
  public:
-  uring_driver(driver_host& host, unsigned depth) : host_(host), helper_(host, 1, &perform) {
+  uring_driver(driver_host& host, unsigned depth) : host_(host), helper_(host, 1, &perform_beside_ring), files_(ring_) {
     io_uring_params parameters{};
     // Each operation may need an entry for itself and one for its cancellation; completions must always find room.
     parameters.flags = IORING_SETUP_CQSIZE;
@@ -100,6 +103,7 @@ class uring_driver final : public driver {
       if ((data & 1U) == 0) take_result(*op, result);
       if (--op->owed != 0) continue;
       --issued_;
+      if (op->io.drop_after) drop_from_cache(*op);
       finished.push(op);
     }
     helper_.reap(finished);
@@ -147,9 +151,32 @@ class uring_driver final : public driver {
   }
 
   void detach() noexcept override { watch_.reset(); }
-  void close(file_state& file) noexcept override { close_file(file); }
+  void close(file_state& file) noexcept override {
+    if (file.registered) {
+      files_.close(file);
+    } else {
+      close_file(file);
+    }
+  }
 
  private:
+  /// What does not ride the ring; a lock-neutral open puts the file into its table.
+  static void perform_beside_ring(operation& op) noexcept {
+    if (op.what == request::open && op.names->options.lock_neutral && static_cast<uring_driver&>(op.file->queue->backend()).open_registered(op)) {
+      return;
+    }
+    perform(op);
+  }
+  bool open_registered(operation& op) noexcept {
+    try {
+      path_descriptor path(op);
+      if (!files_.open(path.get(), op.names->options.cache, *op.file)) return false;
+      path.release();
+      return true;
+    } catch (...) {
+      return false;   // the ordinary way says what is wrong
+    }
+  }
   static bool rides_the_ring(const operation& op) noexcept {
     return op.what == request::read || op.what == request::write || op.what == request::sync;
   }
@@ -166,6 +193,7 @@ class uring_driver final : public driver {
     const int fd = static_cast<int>(op.io.through_cache ? op.file->native_cached : op.file->native);
     if (op.what == request::sync) {
       io_uring_prep_fsync(entry, static_cast<int>(op.file->native), 0);
+      if (op.file->registered) entry->flags |= IOSQE_FIXED_FILE;
       return;
     }
     const auto length = static_cast<unsigned>(std::min<std::size_t>(op.io.bytes, 0x7ffff000));
@@ -183,6 +211,8 @@ class uring_driver final : public driver {
         io_uring_prep_write(entry, fd, op.io.data, length, op.io.offset);
       }
     }
+    if (op.io.nowait) entry->rw_flags = RWF_NOWAIT;
+    if (op.file->registered) entry->flags |= IOSQE_FIXED_FILE;
   }
 
   static void take_result(operation& op, int result) noexcept {
@@ -202,6 +232,7 @@ class uring_driver final : public driver {
   driver_host& host_;
   thread_crew helper_;
   io_uring ring_{};
+  registered_files files_;
   std::shared_ptr<registered_pools> pools_;
   std::optional<asio::posix::stream_descriptor> watch_;
   bool armed_ = false;

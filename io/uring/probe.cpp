@@ -97,6 +97,8 @@ backend_probe probe_uring() {
   }
   probe.available = true;
   probe.registered_buffers = registered == 0;
+  // The table is the last thing that is tried on this ring; it goes with it.
+  probe.direct_descriptors = io_uring_register_files_sparse(&ring, 2) == 0;
   probe.why = "ring set up, a NOP came back; ";
   probe.why += registered == 0 ? "buffers can be registered" : "buffers are not registered (memory-lock limit)";
   return probe;

@@ -9,10 +9,11 @@
 namespace contrail::io {
 
 /// Which system interface carries the operations.
-enum class backend_kind : std::uint8_t { automatic, uring, threads };
-/// "auto", "uring", "threads".
+/// `simulated` is what a file system on a `simulated_disk` reports; it cannot be asked for.
+enum class backend_kind : std::uint8_t { automatic, uring, threads, simulated };
+/// "auto", "uring", "threads", "simulated".
 std::string_view to_string(backend_kind kind) noexcept;
-/// False when `text` names no backend; `out` is then unchanged.
+/// False when `text` names no backend that can be asked for; `out` is then unchanged.
 bool parse_backend(std::string_view text, backend_kind& out) noexcept;
 
 /// Trivially destructible: pass a named object (GCC 12).
@@ -29,6 +30,7 @@ struct backend_info {
   backend_kind kind = backend_kind::threads;
   std::string why;                  ///< one line
   bool registered_buffers = false;  ///< the system accepted a registered buffer in the probe
+  bool direct_descriptors = false;  ///< files can be open outside the process's descriptor table (`open_options::lock_neutral`)
 };
 
 /// One backend of this build, as the probe found it.
@@ -37,6 +39,7 @@ struct backend_probe {
   backend_kind kind = backend_kind::threads;
   bool available = false;
   bool registered_buffers = false;
+  bool direct_descriptors = false;
   std::string why;                  ///< what works, or what the system said
 };
 

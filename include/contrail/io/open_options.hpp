@@ -8,7 +8,11 @@ namespace contrail::io {
 enum class access : std::uint8_t { read, write, read_write };
 
 /// cached: through the page cache. direct: past it; where the file system refuses, through it (see `file_facts::cache`).
-enum class caching : std::uint8_t { cached, direct };
+/// neutral, for reading: what is in the page cache is read from there, without waiting; what is not is read past it. So neither a cold
+/// file fills the cache nor a warm one is read from the disk again, and what was resident stays. Where the file system refuses direct
+/// transfers, what a read brought in goes again. Neutral means direct where the system does not tell what is resident: to a process that
+/// neither owns the file nor may write it.
+enum class caching : std::uint8_t { cached, direct, neutral };
 
 /// Trivially destructible: pass a named object (GCC 12).
 struct open_options {
@@ -17,6 +21,11 @@ struct open_options {
   bool create = false;      ///< make the file when it is missing, with rights 0600
   bool exclusive = false;   ///< with create: fail when it is there
   bool truncate = false;
+  /// Opening, reading and closing leave the POSIX locks that this process holds on the file alone (closing an ordinary descriptor drops
+  /// them all). For reading; with another `mode` the open fails with `std::errc::invalid_argument`. Where the system has no descriptors
+  /// that stand outside the process's table, one descriptor (two when not cached) of each such file is kept open and used again by later
+  /// opens, until the file has no name any more.
+  bool lock_neutral = false;
 };
 
 /// Taken once, at open.

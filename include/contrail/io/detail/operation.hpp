@@ -65,7 +65,10 @@ struct operation {
     std::size_t bytes = 0;
     bool through_cache = false;       ///< by the file's second, cached descriptor
     bool fixed = false;               ///< `data` lies in `pinned`, which may be registered
+    bool nowait = false;              ///< read: only what is in the page cache; `resource_unavailable_try_again` when nothing is
+    bool drop_after = false;          ///< read: what it brought into the page cache goes again
   } io;
+  bool not_cached = false;            ///< a read without waiting found nothing
   lease bounce;
 
   // Plumbing of the request queue and its driver.

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <contrail/io/open_options.hpp>
+
+namespace contrail::io::detail {
+
+struct file_state;
+
+/// Descriptors of one file that is only read: through the page cache, and past it where the file system allows. -1: none.
+struct reading_pair {
+  int cached = -1;
+  int direct = -1;
+};
+
+/// Opens once more the file that a descriptor (also O_PATH) stands for, whatever happened to its name. Throws std::system_error.
+int reopen_for_reading(int descriptor);
+/// The same past the page cache; -1 where the file system refuses.
+int try_reopen_direct(int descriptor);
+/// What a direct descriptor demands; 0: direct transfers are not possible after all.
+unsigned direct_alignment(int descriptor);
+/// Fills in what `wanted` becomes with these descriptors: the granted cache mode, the alignment, the residency.
+void describe_reading(const reading_pair& pair, caching wanted, file_state& file);
+
+}  // namespace contrail::io::detail
