@@ -1,0 +1,169 @@
+// What the figures about SQLite need besides the tools under test, each in a process of its own:
+//   bench_database make FILE MIB             a table of a million rows of 900 random bytes per GiB, with an index; WAL mode, log merged
+//   bench_database write FILE PAUSE_US OUT   one-row updates until standard input ends; then all transactions go to OUT
+//   bench_database pin FILE                  holds a read transaction until standard input ends, and does nothing else
+// OUT gets two native 64-bit numbers per transaction: begin (CLOCK_MONOTONIC, ns) and duration (ns).
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <random>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <poll.h>
+#include <unistd.h>
+
+namespace {
+
+constexpr std::int64_t rows_per_mib = 1000000 / 1024;
+
+class database {
+ public:
+  database(const std::string& file, int flags) {
+    if (sqlite3_open_v2(file.c_str(), &db_, flags, nullptr) != SQLITE_OK) {
+      throw std::runtime_error(file + ": " + sqlite3_errmsg(db_));
+    }
+    sqlite3_busy_timeout(db_, 60000);
+  }
+  database(const database&) = delete;
+  database& operator=(const database&) = delete;
+  ~database() { sqlite3_close_v2(db_); }
+  void run(const std::string& sql) const {
+    if (sqlite3_exec(db_, sql.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK) {
+      throw std::runtime_error(sql + ": " + sqlite3_errmsg(db_));
+    }
+  }
+  sqlite3* get() const { return db_; }
+
+ private:
+  sqlite3* db_ = nullptr;
+};
+
+class statement {
+ public:
+  statement(const database& db, const std::string& sql) {
+    if (sqlite3_prepare_v2(db.get(), sql.c_str(), -1, &handle_, nullptr) != SQLITE_OK) {
+      throw std::runtime_error(sql + ": " + sqlite3_errmsg(db.get()));
+    }
+  }
+  statement(const statement&) = delete;
+  statement& operator=(const statement&) = delete;
+  ~statement() { sqlite3_finalize(handle_); }
+  bool step() const {
+    const int code = sqlite3_step(handle_);
+    if (code != SQLITE_ROW && code != SQLITE_DONE) {
+      throw std::runtime_error(sqlite3_errmsg(sqlite3_db_handle(handle_)));
+    }
+    return code == SQLITE_ROW;
+  }
+  void reset() const { sqlite3_reset(handle_); }
+  void bind(std::int64_t value) const { sqlite3_bind_int64(handle_, 1, value); }
+  std::int64_t number() const { return sqlite3_column_int64(handle_, 0); }
+
+ private:
+  sqlite3_stmt* handle_ = nullptr;
+};
+
+void make(const std::string& file, std::int64_t mib) {
+  if (std::filesystem::exists(file)) throw std::runtime_error(file + " is there already");
+  const database db(file, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+  db.run("PRAGMA page_size=4096");
+  db.run("PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF");
+  db.run("CREATE TABLE t(id INTEGER PRIMARY KEY, k INT, v BLOB); CREATE INDEX t_k ON t(k)");
+  const std::int64_t rows = mib * rows_per_mib;
+  constexpr std::int64_t at_once = 50000;
+  for (std::int64_t done = 0; done < rows; done += at_once) {
+    const std::int64_t last = std::min(rows, done + at_once);
+    db.run("WITH RECURSIVE n(i) AS (SELECT " + std::to_string(done + 1) + " UNION ALL SELECT i + 1 FROM n WHERE i < " + std::to_string(last) +
+           ") INSERT INTO t SELECT i, i, randomblob(900) FROM n");
+  }
+  db.run("PRAGMA synchronous=FULL; PRAGMA wal_checkpoint(TRUNCATE)");
+}
+
+std::uint64_t now_ns() {
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count());
+}
+
+bool input_ended() {
+  pollfd in{STDIN_FILENO, POLLIN, 0};
+  if (::poll(&in, 1, 0) <= 0) return false;
+  char ignored = 0;
+  return ::read(STDIN_FILENO, &ignored, 1) <= 0;
+}
+
+void ready() {
+  std::puts("ready");
+  std::fflush(stdout);
+}
+
+void write(const std::string& file, std::chrono::microseconds pause, const std::string& log) {
+  const database db(file, SQLITE_OPEN_READWRITE);
+  db.run("PRAGMA synchronous=NORMAL");
+  std::int64_t rows = 0;
+  {
+    const statement count(db, "SELECT max(id) FROM t");
+    count.step();
+    rows = count.number();
+  }
+  const statement update(db, "UPDATE t SET v = randomblob(900) WHERE id = ?1");
+  std::mt19937_64 random(1);
+  std::vector<std::uint64_t> done;
+  done.reserve(std::size_t{1} << 20);
+  ready();
+  while (!input_ended()) {
+    const std::uint64_t begun = now_ns();
+    update.bind(static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(rows)) + 1);
+    update.step();
+    update.reset();
+    done.push_back(begun);
+    done.push_back(now_ns() - begun);
+    if (pause.count() > 0) std::this_thread::sleep_for(pause);
+  }
+  std::FILE* const out = std::fopen(log.c_str(), "wb");
+  if (out == nullptr || std::fwrite(done.data(), sizeof(std::uint64_t), done.size(), out) != done.size() || std::fclose(out) != 0) {
+    throw std::runtime_error("cannot write " + log);
+  }
+}
+
+void pin(const std::string& file) {
+  const database db(file, SQLITE_OPEN_READWRITE);
+  db.run("BEGIN");
+  const statement any(db, "SELECT count(*) FROM (SELECT 1 FROM t LIMIT 1)");
+  any.step();
+  any.reset();
+  ready();
+  char ignored = 0;
+  while (::read(STDIN_FILENO, &ignored, 1) > 0) {
+  }
+  db.run("COMMIT");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::vector<std::string> words(argv + 1, argv + argc);
+  try {
+    if (words.size() == 3 && words[0] == "make") {
+      make(words[1], std::stoll(words[2]));
+    } else if (words.size() == 4 && words[0] == "write") {
+      write(words[1], std::chrono::microseconds(std::stoll(words[2])), words[3]);
+    } else if (words.size() == 2 && words[0] == "pin") {
+      pin(words[1]);
+    } else {
+      std::fputs("bench_database make FILE MIB | write FILE PAUSE_US OUT | pin FILE\n", stderr);
+      return 2;
+    }
+  } catch (const std::exception& problem) {
+    std::fprintf(stderr, "bench_database: %s\n", problem.what());
+    return 1;
+  }
+  return 0;
+}
