@@ -9,7 +9,7 @@ if(CONTRAIL_ASIO_TARGET)
 endif()
 
 set(contrail_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/contrail)
-set(contrail_installed contrail_asio contrail_io contrail_core)
+set(contrail_installed contrail_asio contrail_io contrail_core contrail_testing)
 if(TARGET contrail_sqlite)
   list(APPEND contrail_installed contrail_sqlite)
 endif()

@@ -1,7 +1,7 @@
 #include "posix/names.hpp"
 
 #include "common/file_state.hpp"
-#include "posix/lock_state.hpp"
+#include "posix/descriptor_lock.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -101,7 +101,7 @@ void lock_name(name_arguments& names) {
   for (;;) {
     const int fd = ::open(names.first.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
     if (fd < 0) fail_now();
-    auto state = std::make_unique<lock_state>(fd, names.first);
+    auto state = std::make_unique<descriptor_lock>(fd, names.first);
     int result = ::flock(fd, LOCK_EX | LOCK_NB);
     while (result != 0 && errno == EINTR) result = ::flock(fd, LOCK_EX | LOCK_NB);
     check(result);
