@@ -54,6 +54,7 @@ json to_json(const io::backend_info& chosen) {
 std::string in_words(const io::backend_info& chosen) {
   std::string out = fmt::format("contrail {}\n\nI/O backend: {} ({})\n", build_info::version(), to_string(chosen.kind), chosen.why);
   out += fmt::format("  registered buffers: {}\n", chosen.registered_buffers ? "yes" : "no");
+  out += fmt::format("  direct descriptors: {}\n", chosen.direct_descriptors ? "yes" : "no");
   for (const io::backend_probe& probe : io::probe_backends()) {
     out += fmt::format("  {:<8} {}: {}\n", to_string(probe.kind), probe.available ? "available" : "not available", probe.why);
   }

@@ -13,23 +13,38 @@
 #include <string_view>
 #include <vector>
 
+struct sqlite3;
+
 namespace contrail {
+
+struct sqlite_functions;
 
 /// Trivially destructible: pass a named object (GCC 12).
 struct sqlite_options {
   std::chrono::milliseconds busy_timeout{5000};   ///< how long begin waits for somebody's exclusive lock
 };
 
-/// A SQLite database in WAL mode, reached through a connection of its own. For databases that *other* processes have open: closing a
-/// second descriptor would take the POSIX locks of a connection in this process away, so claim refuses a file that this process has open
-/// (-1207; docs/guide.md, "In your own process"). Refused as well: not WAL mode -516, incremental -526, a hot rollback journal or a
-/// recovery elsewhere -523, an exclusive lock elsewhere -1207 after `busy_timeout`, several hard links -1023, no database -1206.
+/// A SQLite database in WAL mode, reached through a connection of its own.
+///
+/// Named by its path it must be a database that only *other* processes have open: SQLite's locks are POSIX locks, and closing any second
+/// descriptor of the file drops those of a connection in this process, so claim refuses a file that this process has open (-1207). A
+/// process backs up its own database by naming its connection instead (docs/guide.md, "In your own process").
+///
+/// Refused as well: not WAL mode -516, incremental -526, a hot rollback journal or a recovery elsewhere -523, an exclusive lock elsewhere
+/// -1207 after `busy_timeout`, several hard links -1023, no database -1206.
 /// The source is never changed, but for what any leaving connection does: the last one merges the log into the database, except a log
 /// that a crashed application left. SQLite's calls block; they run on a worker of the engine.
 class sqlite_engine final : public engine {
  public:
   sqlite_engine(asio::any_io_executor ex, std::filesystem::path database, sqlite_options options = {});
   sqlite_engine(io::file_system files, std::filesystem::path database, sqlite_options options = {});
+  /// The database that the application has open as `connection` (its "main"). `sqlite` is the application's SQLite, see
+  /// <contrail/engines/sqlite/functions.hpp>; everything goes through it, and it must allow several threads (SQLITE_THREADSAFE not 0).
+  /// The connection is asked for the database's name and VFS here, on the calling thread, and never used again: it may work, or be
+  /// closed, while a backup runs. The files are read in a way that leaves the process's locks alone (`io::open_options::lock_neutral`).
+  /// Throws `contrail::error`: -1003 for a database without a file.
+  sqlite_engine(asio::any_io_executor ex, sqlite3* connection, const sqlite_functions& sqlite, sqlite_options options = {});
+  sqlite_engine(io::file_system files, sqlite3* connection, const sqlite_functions& sqlite, sqlite_options options = {});
   ~sqlite_engine() override;
 
   asio::any_io_executor get_executor() const noexcept override;

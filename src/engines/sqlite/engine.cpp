@@ -7,7 +7,6 @@
 
 #include <asio/experimental/as_tuple.hpp>
 #include <asio/use_awaitable.hpp>
-#include <sqlite3.h>
 
 namespace contrail {
 
@@ -15,10 +14,10 @@ namespace {
 
 constexpr auto no_throw = asio::experimental::as_tuple(asio::use_awaitable);
 
-engine_traits make_traits() {
+engine_traits make_traits(const sqlite_functions& sql) {
   engine_traits out;
   out.name = "sqlite";
-  out.version = sqlite3_libversion();
+  out.version = sql.libversion();
   out.logs = true;
   return out;
 }
@@ -45,9 +44,56 @@ struct pinned_connection {
 
 }  // namespace
 
+namespace {
+
+/// Asks the application's connection, on the application's thread.
+std::filesystem::path file_of(sqlite3* connection, const sqlite_functions& sql) {
+  const char* const name = connection != nullptr ? sql.db_filename(connection, "main") : nullptr;
+  if (name == nullptr || *name == '\0') {
+    fail(errc::invalid_parameter, "attach to the application's database", {}, {}, "a connection to a database in a file",
+         connection == nullptr ? "no connection" : "a temporary database or one in memory");
+  }
+  if (sql.threadsafe() == 0) {
+    fail(errc::invalid_parameter, "attach to the application's database", name, {}, "a SQLite that allows several threads",
+         "one that was compiled with SQLITE_THREADSAFE=0");
+  }
+  return name;
+}
+
+sqlite::access_way way_of(sqlite3* connection, const sqlite_functions& sql) {
+  (void)file_of(connection, sql);   // refuses what is no connection to a file
+  sqlite::access_way out;
+  out.sql = sql;
+  out.in_process = true;
+  sqlite3_vfs* vfs = nullptr;
+  if (sql.file_control(connection, "main", SQLITE_FCNTL_VFS_POINTER, static_cast<void*>(&vfs)) == SQLITE_OK && vfs != nullptr &&
+      vfs->zName != nullptr) {
+    out.vfs = vfs->zName;
+  }
+  return out;
+}
+
+sqlite::place look_from(const sqlite::engine_core& core) {
+  return core.way.in_process ? sqlite::examine_open(core.database) : sqlite::examine(core.database);
+}
+
+/// What SQLite reads through a VFS of the application's need not be what stands in the file.
+asio::awaitable<void> require_plain_file(std::shared_ptr<sqlite::engine_core> core, io::random_access_file& file) {
+  io::lease scratch = co_await core->headers.async_acquire(asio::use_awaitable);
+  const asio::mutable_buffer front = asio::buffer(scratch.buffer(), sqlite::database_header_bytes);
+  const std::size_t got = co_await sqlite::read_fully(file, 0, front, core->database.string());
+  if (!sqlite::parse_database_header(std::string_view(static_cast<const char*>(front.data()), got))) {
+    fail(errc::database_corrupted, "open the database", core->database.string(), 0, "the header of a SQLite 3 database",
+         "something else: the database is encrypted, or its VFS " + core->way.vfs + " keeps it in a form of its own");
+  }
+}
+
+}  // namespace
+
 struct sqlite_engine::impl {
-  impl(io::file_system files, std::filesystem::path database, sqlite_options options)
-      : core(std::make_shared<sqlite::engine_core>(std::move(files), std::move(database), options)), traits(make_traits()) {}
+  impl(io::file_system files, std::filesystem::path database, sqlite::access_way way, sqlite_options options)
+      : core(std::make_shared<sqlite::engine_core>(std::move(files), std::move(database), std::move(way), options)),
+        traits(make_traits(core->way.sql)) {}
   std::shared_ptr<sqlite::engine_core> core;
   engine_traits traits;
 };
@@ -56,7 +102,13 @@ sqlite_engine::sqlite_engine(asio::any_io_executor ex, std::filesystem::path dat
     : sqlite_engine(io::file_system::of(std::move(ex)), std::move(database), options) {}
 
 sqlite_engine::sqlite_engine(io::file_system files, std::filesystem::path database, sqlite_options options)
-    : impl_(std::make_shared<impl>(std::move(files), std::move(database), options)) {}
+    : impl_(std::make_shared<impl>(std::move(files), std::move(database), sqlite::access_way(), options)) {}
+
+sqlite_engine::sqlite_engine(asio::any_io_executor ex, sqlite3* connection, const sqlite_functions& sqlite, sqlite_options options)
+    : sqlite_engine(io::file_system::of(std::move(ex)), connection, sqlite, options) {}
+
+sqlite_engine::sqlite_engine(io::file_system files, sqlite3* connection, const sqlite_functions& sqlite, sqlite_options options)
+    : impl_(std::make_shared<impl>(std::move(files), file_of(connection, sqlite), way_of(connection, sqlite), options)) {}
 
 sqlite_engine::~sqlite_engine() = default;
 
@@ -70,7 +122,7 @@ std::error_code sqlite_engine::status() const noexcept {
 
 asio::awaitable<std::shared_ptr<void>> sqlite_engine::claim() {
   const auto core = impl_->core;
-  auto looking = [core] { return std::make_shared<const sqlite::place>(sqlite::examine(core->database)); };
+  auto looking = [core] { return std::make_shared<const sqlite::place>(look_from(*core)); };
   std::shared_ptr<const sqlite::place> where = co_await core->work.async_run(std::move(looking), asio::use_awaitable);
   auto out = std::make_shared<claim_state>(where);
   std::filesystem::path lock_path = where->path;
@@ -106,15 +158,16 @@ asio::awaitable<std::unique_ptr<pin>> sqlite_engine::begin(begin_request request
     where = core->claimed.lock();
   }
   if (!where) {
-    auto looking = [core] { return std::make_shared<const sqlite::place>(sqlite::examine(core->database)); };
+    auto looking = [core] { return std::make_shared<const sqlite::place>(look_from(*core)); };
     where = co_await core->work.async_run(std::move(looking), asio::use_awaitable);
   }
 
   auto held = sqlite::make_pinned(core);
   held->slot = where->slot;
-  // The file is opened before the connection, and closed after it (see `pinned`). Through the page cache: what other processes have just
-  // written is there.
-  const io::open_options how;
+  // The file is opened before the connection, and closed after it (see `pinned`).
+  io::open_options how;
+  how.cache = io::caching::neutral;
+  how.lock_neutral = core->way.in_process;
   auto opened = co_await core->files.async_open(where->path, how, no_throw);
   const std::error_code ec = std::get<0>(opened);
   if (ec == std::errc::operation_canceled) {
@@ -130,10 +183,14 @@ asio::awaitable<std::unique_ptr<pin>> sqlite_engine::begin(begin_request request
     fail(errc::source_replaced, "open the database", core->database.string(), {}, "the file that was claimed", "another file");
   }
 
+  if (core->way.in_process) {
+    co_await require_plain_file(core, held->file);
+  }
+
   auto stop = std::make_shared<std::atomic<bool>>(false);
   auto pinning = [core, where, stop] {
     pinned_connection out;
-    out.connection = std::make_unique<sqlite::reader>(*where, core->options.busy_timeout, stop);
+    out.connection = std::make_unique<sqlite::reader>(*where, core->way, core->options.busy_timeout, stop);
     out.floor = out.connection->floor();
     return out;
   };

@@ -213,7 +213,8 @@ asio::awaitable<std::unique_ptr<source>> sqlite_pin::open_log() {
   start.bound = log_bound_;
   start.page_bytes = connection().page_bytes();
   start.file_pages = copied_->bytes / start.page_bytes;
-  const io::open_options how;
+  io::open_options how;
+  how.cache = io::caching::neutral;
   auto opened = co_await core_->files.async_open(connection().log_path(), how, no_throw);
   const std::error_code ec = std::get<0>(opened);
   io::random_access_file file = std::move(std::get<1>(opened));

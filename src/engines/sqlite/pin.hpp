@@ -20,11 +20,17 @@ namespace contrail::sqlite {
 
 /// What engine and pins share.
 struct engine_core {
-  engine_core(io::file_system fs, std::filesystem::path path, sqlite_options wanted)
-      : files(std::move(fs)), database(std::move(path)), options(wanted), work(files.get_executor()), headers(files.get_executor(), 4, 4096) {}
+  engine_core(io::file_system fs, std::filesystem::path path, access_way how, sqlite_options wanted)
+      : files(std::move(fs)),
+        database(std::move(path)),
+        way(std::move(how)),
+        options(wanted),
+        work(files.get_executor()),
+        headers(files.get_executor(), 4, 4096) {}
 
   io::file_system files;
   std::filesystem::path database;      ///< as the caller named it
+  access_way way;
   sqlite_options options;
   io::worker work;                     ///< one thread: SQLite's calls come one after another
   io::buffer_pool headers;             ///< for the few bytes that the adapter itself reads
@@ -44,8 +50,8 @@ class database_format final : public page_format {
   std::uint32_t page_bytes_;
 };
 
-/// What a pinned database keeps open. Destroyed in the order connection, file, slot: a descriptor of the file that were closed while the
-/// connection lives would take the connection's locks away.
+/// What a pinned database keeps open. Destroyed in the order connection, file, slot: an ordinary descriptor of the file that were closed
+/// while the connection lives would take the connection's locks away.
 struct pinned {
   std::shared_ptr<void> slot;
   std::unique_ptr<database_format> format;

@@ -95,7 +95,10 @@ void refuse_to_lock_out(const std::filesystem::path& path) {
 
 }  // namespace
 
-place examine(const std::filesystem::path& database) {
+namespace {
+
+/// All that can be known without opening anything.
+place look_at_name(const std::filesystem::path& database) {
   std::error_code ec;
   place out;
   out.path = std::filesystem::canonical(database, ec);
@@ -123,10 +126,19 @@ place examine(const std::filesystem::path& database) {
   if (!out.slot) {
     fail(errc::backup_in_progress, "claim the database", database.string(), {}, {}, "this process runs a backup or restore of it already");
   }
+  return out;
+}
+
+}  // namespace
+
+place examine_open(const std::filesystem::path& database) { return look_at_name(database); }
+
+place examine(const std::filesystem::path& database) {
+  place out = look_at_name(database);
   if (open_in_this_process(out.identity)) {
     // Closing our descriptor would take the locks of that connection away, and SQLite would lose transactions.
     fail(errc::database_locked, "claim the database", database.string(), {}, "a database that only other processes have open",
-         "this process itself has it open; take the backup from another process");
+         "this process itself has it open; give the engine that connection instead of the path, or take the backup from another process");
   }
   check_content(out.path);
   refuse_to_lock_out(out.path);

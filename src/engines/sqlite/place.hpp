@@ -22,6 +22,8 @@ struct place {
 /// Looks at the database before anybody opens it with SQLite, which would roll back a hot journal, and before a lock file is made, so
 /// that a refused run leaves nothing behind. Blocks. Fails with `contrail::error` in words for the operator.
 place examine(const std::filesystem::path& database);
+/// The same for a database that this process itself has open: neither the file nor a journal is opened, SQLite looks at them itself.
+place examine_open(const std::filesystem::path& database);
 /// The part of `examine` that reads the file: is it (still) a database in WAL mode that needs no rollback? The slot is held, and this
 /// process has no connection to the file. Blocks.
 void check_content(const std::filesystem::path& path);

@@ -59,7 +59,7 @@ answer ask(sqlite3* db, const char* query, const std::string& path) {
   };
   const int code = sqlite3_exec(db, query, keep, &out, nullptr);
   if (code != SQLITE_OK) {
-    fail_by_sqlite(db, code, query, path);
+    fail_by_sqlite(linked_sqlite(), db, code, query, path);
   }
   return out;
 }
@@ -72,7 +72,7 @@ void prove(const std::filesystem::path& database, std::uint64_t pages) {
   const int code =
       sqlite3_open_v2(immutable_uri(database).c_str(), &opened.db, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, nullptr);
   if (code != SQLITE_OK) {
-    fail_by_sqlite(opened.db, code, "open the recovered database", path);
+    fail_by_sqlite(linked_sqlite(), opened.db, code, "open the recovered database", path);
   }
   const answer count = ask(opened.db, "PRAGMA page_count", path);
   if (count.text != std::to_string(pages)) {

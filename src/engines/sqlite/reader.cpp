@@ -23,9 +23,14 @@ std::filesystem::path beside(const std::filesystem::path& path, const char* suff
 
 }  // namespace
 
-void fail_by_sqlite(sqlite3* db, int code, const std::string& operation, const std::string& path) {
-  const std::string said = db != nullptr ? sqlite3_errmsg(db) : sqlite3_errstr(code);
-  const int system = db != nullptr ? sqlite3_system_errno(db) : 0;
+const sqlite_functions& linked_sqlite() noexcept {
+  static const sqlite_functions all = sqlite_of_this_program();
+  return all;
+}
+
+void fail_by_sqlite(const sqlite_functions& sql, sqlite3* db, int code, const std::string& operation, const std::string& path) {
+  const std::string said = db != nullptr ? sql.errmsg(db) : sql.errstr(code);
+  const int system = db != nullptr ? sql.system_errno(db) : 0;
   if (code == SQLITE_BUSY_RECOVERY) {
     fail(errc::backup_not_allowed_yet, operation, path, {}, {}, "another process recovers the database; try again when it is done");
   }
@@ -73,47 +78,52 @@ struct reader::waiting {
   }
 };
 
-reader::reader(const place& where, std::chrono::milliseconds busy_timeout, stop_flag stop) : where_(where), waiting_(new waiting) {
+reader::reader(const place& where, const access_way& way, std::chrono::milliseconds busy_timeout, stop_flag stop)
+    : where_(where), sql_(way.sql), waiting_(new waiting) {
   waiting_->stop = std::move(stop);
   waiting_->until = std::chrono::steady_clock::now() + busy_timeout;
-  // A header that says "rollback journal", or a hot journal, must never be shown to SQLite: it would roll back, and change the source.
-  check_content(where_.path);
-  // SQLite's last connection to leave moves the log into the database and deletes it. That is as it should be when we outlast the
-  // application (it could not do that itself because of us), and it also removes the empty files that our own coming made. A log
-  // that a crashed application left behind is another matter: it is not ours to touch.
-  const auto log = look_at(beside(where_.path, "-wal"));
-  const bool abandoned = log && log->bytes != 0 && !others_hold_locks(where_.path);
+  bool abandoned = false;
+  if (!way.in_process) {
+    // A header that says "rollback journal", or a hot journal, must never be shown to SQLite: it would roll back, and change the source.
+    check_content(where_.path);
+    // SQLite's last connection to leave moves the log into the database and deletes it. That is as it should be when we outlast the
+    // application (it could not do that itself because of us), and it also removes the empty files that our own coming made. A log
+    // that a crashed application left behind is another matter: it is not ours to touch.
+    const auto log = look_at(beside(where_.path, "-wal"));
+    abandoned = log && log->bytes != 0 && !others_hold_locks(where_.path);
+  }
   try {
-    const int opened = sqlite3_open_v2(where_.path.c_str(), &db_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);
+    const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
+    const int opened = sql_.open_v2(where_.path.c_str(), &db_, flags, way.vfs.empty() ? nullptr : way.vfs.c_str());
     if (opened != SQLITE_OK) {
-      fail_by_sqlite(db_, opened, "open the database", where_.path.string());
+      fail_by_sqlite(sql_, db_, opened, "open the database", where_.path.string());
     }
     if (abandoned) {
-      sqlite3_db_config(db_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+      sql_.keep_log_on_close(db_);
     }
     open_and_pin(busy_timeout);
-    look_at_files();
+    look_at_files(way.in_process);
     check();
   } catch (...) {
-    sqlite3_close_v2(db_);
+    sql_.close_v2(db_);
     throw;
   }
 }
 
 reader::~reader() {
-  sqlite3_exec(db_, "ROLLBACK", nullptr, nullptr, nullptr);
+  sql_.exec(db_, "ROLLBACK", nullptr, nullptr, nullptr);
   // v2: also when a statement were left over.
-  sqlite3_close_v2(db_);
+  sql_.close_v2(db_);
 }
 
 void reader::open_and_pin(std::chrono::milliseconds busy_timeout) {
   const std::string path = where_.path.string();
-  sqlite3_extended_result_codes(db_, 1);
-  sqlite3_busy_handler(db_, &waiting::call, waiting_.get());
-  sqlite3_wal_autocheckpoint(db_, 0);
+  sql_.extended_result_codes(db_, 1);
+  sql_.busy_handler(db_, &waiting::call, waiting_.get());
+  sql_.wal_autocheckpoint(db_, 0);
   // BEGIN alone pins nothing; the first read does. schema_version reads page 1 without parsing the schema, which may need functions or
   // modules that only the application has.
-  int code = sqlite3_exec(db_, "PRAGMA query_only=1; BEGIN; PRAGMA schema_version", nullptr, nullptr, nullptr);
+  int code = sql_.exec(db_, "PRAGMA query_only=1; BEGIN; PRAGMA schema_version", nullptr, nullptr, nullptr);
   if (waiting_->stop->load()) {
     throw std::system_error(asio::error::operation_aborted);
   }
@@ -123,7 +133,7 @@ void reader::open_and_pin(std::chrono::milliseconds busy_timeout) {
            fmt::format("another process held it exclusively for {} ms (locking_mode=EXCLUSIVE, recovery, or a change of its journal mode)",
                        busy_timeout.count()));
     }
-    fail_by_sqlite(db_, code, "pin the database", path);
+    fail_by_sqlite(sql_, db_, code, "pin the database", path);
   }
   std::string mode;
   const auto keep = [](void* out, int columns, char** values, char**) noexcept {
@@ -132,9 +142,9 @@ void reader::open_and_pin(std::chrono::milliseconds busy_timeout) {
     }
     return 0;
   };
-  code = sqlite3_exec(db_, "PRAGMA journal_mode", keep, &mode, nullptr);
+  code = sql_.exec(db_, "PRAGMA journal_mode", keep, &mode, nullptr);
   if (code != SQLITE_OK) {
-    fail_by_sqlite(db_, code, "pin the database", path);
+    fail_by_sqlite(sql_, db_, code, "pin the database", path);
   }
   if (mode != "wal") {
     fail(errc::logging_disabled, "pin the database", path, {}, "journal mode WAL", "journal mode " + mode);
@@ -145,21 +155,21 @@ void reader::open_and_pin(std::chrono::milliseconds busy_timeout) {
 
 std::uint64_t reader::ask(const char* pragma) const {
   sqlite3_stmt* statement = nullptr;
-  int code = sqlite3_prepare_v2(db_, pragma, -1, &statement, nullptr);
+  int code = sql_.prepare_v2(db_, pragma, -1, &statement, nullptr);
   std::uint64_t out = 0;
   if (code == SQLITE_OK) {
-    code = sqlite3_step(statement);
-    out = static_cast<std::uint64_t>(sqlite3_column_int64(statement, 0));
+    code = sql_.step(statement);
+    out = static_cast<std::uint64_t>(sql_.column_int64(statement, 0));
   }
-  sqlite3_finalize(statement);
+  sql_.finalize(statement);
   if (code != SQLITE_ROW) {
-    fail_by_sqlite(db_, code, pragma, where_.path.string());
+    fail_by_sqlite(sql_, db_, code, pragma, where_.path.string());
   }
   return out;
 }
 
-void reader::look_at_files() {
-  log_path_ = sqlite3_filename_wal(sqlite3_db_filename(db_, "main"));
+void reader::look_at_files(bool in_process) {
+  log_path_ = sql_.filename_wal(sql_.db_filename(db_, "main"));
   index_path_ = beside(where_.path, "-shm");
   // Neither log nor this descriptor carries locks: closing it harms nobody. (The -shm does; it must never be opened here.)
   log_ = open_for_reading(log_path_);
@@ -173,18 +183,20 @@ void reader::look_at_files() {
   }
   if (index) {
     index_identity_ = index->identity;
+  } else if (!in_process) {
+    fail(errc::source_replaced, "pin the database", index_path_.string(), {}, "the shared index of the log", "no file: it was removed");
   }
 }
 
 void reader::check() const {
   const std::string path = where_.path.string();
-  if (sqlite3_txn_state(db_, "main") != SQLITE_TXN_READ) {
+  if (sql_.txn_state(db_, "main") != SQLITE_TXN_READ) {
     fail(errc::backup_abort_by_server, "keep the database pinned", path, {}, {}, "SQLite ended the reading transaction");
   }
   int moved = 0;
-  const int code = sqlite3_file_control(db_, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+  const int code = sql_.file_control(db_, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
   if (code != SQLITE_OK) {
-    fail_by_sqlite(db_, code, "check the database's file", path);
+    fail_by_sqlite(sql_, db_, code, "check the database's file", path);
   }
   const auto now = look_at(where_.path);
   if (moved != 0 || !now || now->identity != where_.identity) {
@@ -195,7 +207,8 @@ void reader::check() const {
   const auto index = look_at(index_path_);
   // A process that finds no log, or no index, makes a new one and goes on there: nothing that it commits would be in the backup, and
   // nothing keeps it from overwriting what is being copied.
-  if (!log || log->identity != log_identity_ || !index || index->identity != index_identity_) {
+  const bool same_index = index ? index_identity_ == index->identity : !index_identity_;
+  if (!log || log->identity != log_identity_ || !same_index) {
     fail(errc::source_replaced, "check the database's file", (log && log->identity == log_identity_ ? index_path_ : log_path_).string(), {},
          "the file that the backup began with", "removed or replaced; every process must close the database, it may be damaged");
   }
@@ -205,7 +218,7 @@ std::optional<log_floor> reader::floor() const {
   // The index is mapped by the connection already; its own descriptor must not be opened and closed here (locks). It begins with two
   // copies of a header, which are equal unless a writer is at work (walformat.html, section 2.1).
   sqlite3_file* file = nullptr;
-  if (sqlite3_file_control(db_, "main", SQLITE_FCNTL_FILE_POINTER, &file) != SQLITE_OK || file == nullptr || file->pMethods == nullptr ||
+  if (sql_.file_control(db_, "main", SQLITE_FCNTL_FILE_POINTER, &file) != SQLITE_OK || file == nullptr || file->pMethods == nullptr ||
       file->pMethods->iVersion < 2) {
     return {};
   }

@@ -4,6 +4,8 @@
 #include "posix.hpp"
 #include "wal_format.hpp"
 
+#include <contrail/engines/sqlite/functions.hpp>
+
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -12,15 +14,24 @@
 #include <optional>
 #include <string>
 
-struct sqlite3;
-
 namespace contrail::sqlite {
 
 /// Somebody wants a blocking call to come back. Shared between the loop and the worker.
 using stop_flag = std::shared_ptr<std::atomic<bool>>;
 
+/// The SQLite that Contrail itself is linked with.
+const sqlite_functions& linked_sqlite() noexcept;
+
+/// How the database is come by.
+struct access_way {
+  access_way() : sql(linked_sqlite()) {}
+  sqlite_functions sql;
+  std::string vfs;                 ///< empty: SQLite's default
+  bool in_process = false;         ///< this process has the database open, through `sql`: no descriptor of it may be closed here
+};
+
 /// Turns a result code of SQLite into `contrail::error`. `db` may be null.
-[[noreturn]] void fail_by_sqlite(sqlite3* db, int code, const std::string& operation, const std::string& path);
+[[noreturn]] void fail_by_sqlite(const sqlite_functions& sql, sqlite3* db, int code, const std::string& operation, const std::string& path);
 
 /// What the shared index says of the log: every frame up to here has been committed and must be in the log's file.
 struct log_floor {
@@ -33,7 +44,7 @@ struct log_floor {
 class reader {
  public:
   /// Opens and pins. `stop` makes it give up at once with `operation_aborted`.
-  reader(const place& where, std::chrono::milliseconds busy_timeout, stop_flag stop);
+  reader(const place& where, const access_way& way, std::chrono::milliseconds busy_timeout, stop_flag stop);
   reader(const reader&) = delete;
   reader& operator=(const reader&) = delete;
   ~reader();
@@ -53,10 +64,11 @@ class reader {
 
  private:
   void open_and_pin(std::chrono::milliseconds busy_timeout);
-  void look_at_files();
+  void look_at_files(bool in_process);
   std::uint64_t ask(const char* pragma) const;
 
   place where_;
+  sqlite_functions sql_;
   struct waiting;
   std::unique_ptr<waiting> waiting_;
   sqlite3* db_ = nullptr;
@@ -64,7 +76,8 @@ class reader {
   std::uint64_t pages_ = 0;
   std::filesystem::path log_path_, index_path_;
   descriptor log_;
-  file_identity log_identity_, index_identity_;
+  file_identity log_identity_;
+  std::optional<file_identity> index_identity_;   ///< nothing: the index is in memory (VFS unix-excl), nobody else can come in
 };
 
 }  // namespace contrail::sqlite
