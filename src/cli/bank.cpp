@@ -14,6 +14,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <numeric>
 #include <random>
 #include <stdexcept>
 #include <thread>
@@ -169,9 +170,17 @@ void create(const std::filesystem::path& file, const create_options& options) {
 
 struct writers::shared {
   std::array<std::atomic<std::uint64_t>, most_writers> last{};
+  std::atomic<std::int64_t> worst_us{0};
   std::atomic<bool> stop{false};
   std::atomic<bool> failed{false};
   std::array<char, 200> why{};   ///< complete before `failed` is set
+
+  void note_latency(std::chrono::steady_clock::duration took) noexcept {
+    const std::int64_t us = std::chrono::duration_cast<std::chrono::microseconds>(took).count();
+    std::int64_t known = worst_us.load();
+    while (us > known && !worst_us.compare_exchange_weak(known, us)) {
+    }
+  }
 
   void write(unsigned writer, const std::filesystem::path& file, const writer_options& options) {
     const connection db(file, SQLITE_OPEN_READWRITE);
@@ -189,6 +198,7 @@ struct writers::shared {
     const statement note(db, "INSERT INTO journal VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)");
     std::minstd_rand random(writer + 1);
     while (!stop.load()) {
+      const auto begun = std::chrono::steady_clock::now();
       db.run("BEGIN IMMEDIATE");
       for (unsigned line = 0; line < options.transfers; ++line) {
         const auto source = static_cast<std::int64_t>(random()) % accounts;
@@ -207,6 +217,7 @@ struct writers::shared {
         note.run();
       }
       db.run("COMMIT");
+      note_latency(std::chrono::steady_clock::now() - begun);
       last[writer].store(static_cast<std::uint64_t>(next));
       ++next;
       std::this_thread::sleep_for(options.pause);
@@ -272,6 +283,19 @@ std::vector<std::uint64_t> writers::acknowledged() const {
   for (unsigned i = 0; i < count_; ++i) {
     out[i] = shared_->last[i].load();
   }
+  return out;
+}
+
+pace writers::lap() {
+  const auto now = std::chrono::steady_clock::now();
+  const std::vector<std::uint64_t> each = acknowledged();
+  const std::uint64_t all = std::accumulate(each.begin(), each.end(), std::uint64_t{0});
+  pace out;
+  out.transactions = all - lap_transactions_;
+  out.seconds = std::chrono::duration<double>(now - lap_begun_).count();
+  out.worst = std::chrono::microseconds(shared_->worst_us.exchange(0));
+  lap_transactions_ = all;
+  lap_begun_ = now;
   return out;
 }
 

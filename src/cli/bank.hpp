@@ -28,6 +28,15 @@ struct writer_options {
   unsigned checkpoint_pages = 100;    ///< the log is moved into the database at this length, and started anew
 };
 
+/// How the writers got on for a while.
+struct pace {
+  pace() = default;
+  std::uint64_t transactions = 0;
+  double seconds = 0;
+  std::chrono::microseconds worst{0};   ///< from the begin of a transaction until its commit returned
+  double per_second() const noexcept { return seconds > 0 ? static_cast<double>(transactions) / seconds : 0; }
+};
+
 /// Makes the database; `file` must not be there. Throws std::runtime_error.
 void create(const std::filesystem::path& file, const create_options& options = {});
 
@@ -43,6 +52,8 @@ class writers {
   pid_t process() const noexcept { return process_; }
   /// The last transaction of each writer whose commit has returned.
   std::vector<std::uint64_t> acknowledged() const;
+  /// Since the last call, or the start. A transaction counts where it ended.
+  pace lap();
   /// Waits until each writer has committed `more` further transactions. False when a writer failed, or after `at_most`.
   bool advance(std::uint64_t more, std::chrono::seconds at_most = std::chrono::seconds(60)) const;
   /// Ends the writers after their transaction and closes their connections. Throws std::runtime_error when one of them had failed.
@@ -54,6 +65,8 @@ class writers {
   struct shared;
   void reap() noexcept;
   shared* shared_ = nullptr;
+  std::uint64_t lap_transactions_ = 0;
+  std::chrono::steady_clock::time_point lap_begun_ = std::chrono::steady_clock::now();
   unsigned count_ = 0;
   pid_t process_ = -1;
 };

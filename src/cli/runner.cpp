@@ -14,6 +14,7 @@ namespace {
 
 /// Often enough for people, rare enough for slow terminals.
 constexpr std::chrono::milliseconds tick_every(200);
+constexpr std::size_t bar_columns = 14;
 
 /// The runner's own set gives the signals their deadly meaning back when it goes, while the program is still on its way out with its
 /// result told and its exit status chosen. This one never goes.
@@ -134,10 +135,15 @@ void runner::draw() {
   drawn_ = now;
   drawn_bytes_ = done;
 
-  std::string line = fmt::format("{}  {}", shown_.label, show_bytes(done));
+  std::string line = shown_.label;
   if (total > 0) {
     const double part = std::min(1.0, static_cast<double>(done) / static_cast<double>(total));
-    line += fmt::format(" of {}  {:.0f}%", show_bytes(std::max(total, done)), part * 100);
+    const auto filled = static_cast<std::size_t>(part * static_cast<double>(bar_columns));
+    line += fmt::format("  [{:.<{}}] {:3.0f}%", std::string(filled, '#'), bar_columns, part * 100);
+  }
+  line += fmt::format("  {}", show_bytes(done));
+  if (total > 0) {
+    line += fmt::format(" of {}", show_bytes(std::max(total, done)));
   }
   line += fmt::format("  {}/s", show_bytes(static_cast<std::uint64_t>(rate_)));
   if (signal_ != 0) {
