@@ -8,6 +8,13 @@ if(CONTRAIL_ASIO_TARGET)
   endif()
 endif()
 
+if(CONTRAIL_SQLITE_TARGET AND TARGET contrail_sqlite)
+  get_target_property(sqlite_is_imported ${CONTRAIL_SQLITE_TARGET} IMPORTED)
+  if(NOT sqlite_is_imported)
+    message(FATAL_ERROR "Contrail: ${CONTRAIL_SQLITE_TARGET} (CONTRAIL_SQLITE_TARGET) belongs to this build, so Contrail cannot be installed on its own. Set CONTRAIL_INSTALL=OFF.")
+  endif()
+endif()
+
 set(contrail_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/contrail)
 set(contrail_installed contrail_asio contrail_io contrail_core contrail_testing)
 if(TARGET contrail_sqlite)
