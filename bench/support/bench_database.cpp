@@ -1,6 +1,7 @@
 // What the figures about SQLite need besides the tools under test, each in a process of its own:
 //   bench_database make FILE MIB             a table of a million rows of 900 random bytes per GiB, with an index; WAL mode, log merged
 //   bench_database write FILE PAUSE_US OUT   one-row updates until standard input ends; then all transactions go to OUT
+//   bench_database log FILE MIB              lets the log grow to that length, and keeps it until standard input ends
 //   bench_database pin FILE                  holds a read transaction until standard input ends, and does nothing else
 // OUT gets two native 64-bit numbers per transaction: begin (CLOCK_MONOTONIC, ns) and duration (ns).
 #include <sqlite3.h>
@@ -133,6 +134,22 @@ void write(const std::string& file, std::chrono::microseconds pause, const std::
   }
 }
 
+void wait_for_end() {
+  char ignored = 0;
+  while (::read(STDIN_FILENO, &ignored, 1) > 0) {
+  }
+}
+
+void grow_log(const std::string& file, std::uintmax_t mib) {
+  const database db(file, SQLITE_OPEN_READWRITE);
+  db.run("PRAGMA synchronous=OFF; PRAGMA wal_autocheckpoint=0; PRAGMA cache_size=-4000");
+  for (std::uint64_t turn = 0; !std::filesystem::exists(file + "-wal") || std::filesystem::file_size(file + "-wal") < mib << 20; ++turn) {
+    db.run("UPDATE t SET v = randomblob(900) WHERE id % 1000 = " + std::to_string(turn % 1000));
+  }
+  ready();
+  wait_for_end();
+}
+
 void pin(const std::string& file) {
   const database db(file, SQLITE_OPEN_READWRITE);
   db.run("BEGIN");
@@ -140,9 +157,7 @@ void pin(const std::string& file) {
   any.step();
   any.reset();
   ready();
-  char ignored = 0;
-  while (::read(STDIN_FILENO, &ignored, 1) > 0) {
-  }
+  wait_for_end();
   db.run("COMMIT");
 }
 
@@ -155,10 +170,12 @@ int main(int argc, char** argv) {
       make(words[1], std::stoll(words[2]));
     } else if (words.size() == 4 && words[0] == "write") {
       write(words[1], std::chrono::microseconds(std::stoll(words[2])), words[3]);
+    } else if (words.size() == 3 && words[0] == "log") {
+      grow_log(words[1], std::stoull(words[2]));
     } else if (words.size() == 2 && words[0] == "pin") {
       pin(words[1]);
     } else {
-      std::fputs("bench_database make FILE MIB | write FILE PAUSE_US OUT | pin FILE\n", stderr);
+      std::fputs("bench_database make FILE MIB | write FILE PAUSE_US OUT | log FILE MIB | pin FILE\n", stderr);
       return 2;
     }
   } catch (const std::exception& problem) {
