@@ -1,142 +1,178 @@
-// Reading a file from end to end and throwing it away: each backend beside a plain pread loop, through the page cache and past it.
-// BM_read/<backend>/<cache>/<chunk KiB>/<depth>. CONTRAIL_BENCH_FILE names the file; otherwise one of 512 MiB is made and removed.
+// Reading a file from end to end, checking each chunk (XXH3) and throwing it away: each backend beside a plain pread loop and two threads
+// that pread. BM_read/<who>/<cached, direct, neutral>/<warm, cold: the page cache before>/<chunk KiB>/<depth>. Counters: CPU seconds per
+// GiB, and how late a timer of 1 ms comes on the event loop. asio_read_bench reads the same way with Asio's own file.
 #include <contrail/io/buffer_pool.hpp>
 #include <contrail/io/file_system.hpp>
 
+#include "support/reading.hpp"
+
 #include <asio/co_spawn.hpp>
+#include <asio/executor_work_guard.hpp>
 #include <asio/experimental/as_tuple.hpp>
-#include <asio/io_context.hpp>
+#include <asio/post.hpp>
 #include <asio/use_awaitable.hpp>
 #include <asio/use_future.hpp>
 
-#include <benchmark/benchmark.h>
-
-#include <cstdlib>
-#include <filesystem>
+#include <atomic>
+#include <functional>
 #include <memory>
-#include <string>
-#include <vector>
-
-#include <fcntl.h>
-#include <unistd.h>
+#include <thread>
 
 namespace {
 
 using namespace contrail;
-constexpr std::size_t kib = 1024;
+using bench::before;
+using bench::kib;
 
-/// The file that all benchmarks read, warm in the page cache.
-class bench_file {
- public:
-  bench_file() {
-    if (const char* given = std::getenv("CONTRAIL_BENCH_FILE")) {
-      path_ = given;
-    } else {
-      path_ = std::filesystem::current_path() / "contrail-io-bench.tmp";
-      made_ = true;
-      const int fd = ::open(path_.c_str(), O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
-      std::vector<char> block(1024 * kib);
-      for (std::size_t i = 0; i < block.size(); ++i) block[i] = static_cast<char>(i * 31);
-      for (int i = 0; i < 512; ++i) {
-        if (::write(fd, block.data(), block.size()) != static_cast<ssize_t>(block.size())) std::abort();
-      }
-      ::fsync(fd);
-      ::close(fd);
-    }
-    bytes_ = std::filesystem::file_size(path_);
-  }
-  ~bench_file() {
-    if (made_) std::filesystem::remove(path_);
-  }
-  bench_file(const bench_file&) = delete;
-  bench_file& operator=(const bench_file&) = delete;
-  const std::filesystem::path& path() const { return path_; }
-  std::uint64_t bytes() const { return bytes_; }
-
- private:
-  std::filesystem::path path_;
-  std::uint64_t bytes_ = 0;
-  bool made_ = false;
+struct reading {
+  std::uint64_t next = 0;
+  std::uint64_t total = 0;
+  unsigned running = 0;
 };
 
-bench_file& the_file() {
-  static bench_file file;
-  return file;
-}
-
-asio::awaitable<void> lane(io::random_access_file& file, io::buffer_pool& pool, std::uint64_t& next, std::size_t chunk,
-                           std::uint64_t& total) {
+asio::awaitable<void> lane(io::random_access_file& file, io::buffer_pool& pool, reading& shared, std::size_t chunk) {
   for (;;) {
     io::lease buffer = co_await pool.async_acquire(asio::use_awaitable);
-    const std::uint64_t at = next;
-    next += chunk;
+    const std::uint64_t at = shared.next;
+    shared.next += chunk;
     const asio::mutable_buffer into = asio::buffer(buffer.buffer(), chunk);
     auto [ec, n] = co_await file.async_read_some_at(at, into, asio::experimental::as_tuple(asio::use_awaitable));
     if (ec) co_return;
-    total += n;
+    bench::check(into.data(), n);
+    shared.total += n;
   }
 }
 
-void BM_read(benchmark::State& state, io::backend_kind backend, io::caching cache, std::size_t chunk, unsigned depth) {
-  asio::io_context context;
+void BM_contrail(benchmark::State& state, io::backend_kind backend, io::caching how, before cache, std::size_t chunk, unsigned depth) {
+  asio::io_context context(1);
   io::backend_options options;
   options.kind = backend;
   io::file_system files(context.get_executor(), options);
   io::buffer_pool pool(context.get_executor(), depth, chunk);
-  io::open_options how;
-  how.cache = cache;
-  auto opened = files.async_open(the_file().path(), how, asio::use_future);
+  io::open_options opening;
+  opening.cache = how;
+  auto opened = files.async_open(bench::the_file().path(), opening, asio::use_future);
   context.run();
   io::random_access_file file = opened.get();
-  std::uint64_t total = 0;
-  for (auto step : state) {
-    (void)step;
-    std::uint64_t next = 0;
+  bench::loop_clock clock(context);
+  bench::measure(state, cache, [&] {
+    reading shared;
     context.restart();
+    clock.start();
     for (unsigned i = 0; i < depth; ++i) {
-      asio::co_spawn(context, lane(file, pool, next, chunk, total), [](std::exception_ptr e) {
+      ++shared.running;
+      asio::co_spawn(context, lane(file, pool, shared, chunk), [&](std::exception_ptr e) {
         if (e) std::abort();
+        if (--shared.running == 0) clock.stop();
       });
     }
     context.run();
-  }
-  state.SetBytesProcessed(static_cast<std::int64_t>(total));
+    return shared.total;
+  });
+  clock.report(state);
 }
 
-void BM_pread(benchmark::State& state, bool direct, std::size_t chunk) {
-  const int fd = ::open(the_file().path().c_str(), O_RDONLY | O_CLOEXEC | (direct ? O_DIRECT : 0));
-  if (fd < 0) {
-    state.SkipWithError("open");
-    return;
-  }
-  const std::unique_ptr<void, decltype(&std::free)> memory(std::aligned_alloc(4096, chunk), &std::free);
-  std::uint64_t total = 0;
-  for (auto step : state) {
-    (void)step;
-    for (off_t at = 0;;) {
-      const ssize_t n = ::pread(fd, memory.get(), chunk, at);
-      if (n <= 0) break;
-      at += n;
-      total += static_cast<std::uint64_t>(n);
+int open_plainly(bool direct) {
+  return ::open(bench::the_file().path().c_str(), O_RDONLY | O_CLOEXEC | (direct ? O_DIRECT : 0));
+}
+
+using memory = std::unique_ptr<void, decltype(&std::free)>;
+memory aligned(std::size_t bytes) {
+  return memory(std::aligned_alloc(4096, bytes), &std::free);
+}
+
+/// One chunk per turn of the event loop: what a server would do that calls pread() itself.
+void BM_loop(benchmark::State& state, bool direct, before cache, std::size_t chunk) {
+  asio::io_context context(1);
+  const int fd = open_plainly(direct);
+  const memory buffer = aligned(chunk);
+  bench::loop_clock clock(context);
+  std::uint64_t at = 0;
+  const std::function<void()> step = [&] {
+    const ssize_t n = ::pread(fd, buffer.get(), chunk, static_cast<off_t>(at));
+    if (n <= 0) {
+      clock.stop();
+      return;
     }
-  }
+    bench::check(buffer.get(), static_cast<std::size_t>(n));
+    at += static_cast<std::uint64_t>(n);
+    asio::post(context, step);
+  };
+  bench::measure(state, cache, [&] {
+    at = 0;
+    context.restart();
+    clock.start();
+    asio::post(context, step);
+    context.run();
+    return at;
+  });
+  clock.report(state);
   ::close(fd);
-  state.SetBytesProcessed(static_cast<std::int64_t>(total));
+}
+
+/// Two threads take chunk after chunk; the event loop has nothing to do but its timer.
+void BM_two_threads(benchmark::State& state, bool direct, before cache, std::size_t chunk) {
+  asio::io_context context(1);
+  const int fd = open_plainly(direct);
+  bench::loop_clock clock(context);
+  bench::measure(state, cache, [&] {
+    std::atomic<std::uint64_t> next{0};
+    std::atomic<std::uint64_t> total{0};
+    std::atomic<int> running{2};
+    context.restart();
+    auto work = asio::make_work_guard(context);
+    clock.start();
+    const auto reader = [&] {
+      const memory buffer = aligned(chunk);
+      for (;;) {
+        const std::uint64_t at = next.fetch_add(chunk);
+        const ssize_t n = ::pread(fd, buffer.get(), chunk, static_cast<off_t>(at));
+        if (n <= 0) break;
+        bench::check(buffer.get(), static_cast<std::size_t>(n));
+        total += static_cast<std::uint64_t>(n);
+      }
+      if (--running == 0) {
+        asio::post(context, [&] {
+          clock.stop();
+          work.reset();
+        });
+      }
+    };
+    std::thread first(reader), second(reader);
+    context.run();
+    first.join();
+    second.join();
+    return total.load();
+  });
+  clock.report(state);
+  ::close(fd);
+}
+
+template <typename... Arguments>
+void add(const std::string& name, Arguments... arguments) {
+  benchmark::RegisterBenchmark(name.c_str(), arguments...)->UseRealTime()->Unit(benchmark::kMillisecond);
 }
 
 int register_all() {
-  for (const auto cache : {io::caching::cached, io::caching::direct}) {
-    const std::string where = cache == io::caching::direct ? "direct" : "cached";
-    for (const std::size_t chunk : {std::size_t{256}, std::size_t{1024}}) {
-      benchmark::RegisterBenchmark(("BM_pread/loop/" + where + "/" + std::to_string(chunk) + "/1").c_str(), BM_pread,
-                                   cache == io::caching::direct, chunk * kib)
-          ->UseRealTime();
+  struct setting {
+    const char* name;
+    io::caching how;
+    before cache;
+  };
+  const setting settings[] = {{"cached", io::caching::cached, before::warm},   {"cached", io::caching::cached, before::cold},
+                              {"direct", io::caching::direct, before::cold},   {"neutral", io::caching::neutral, before::warm},
+                              {"neutral", io::caching::neutral, before::cold}};
+  for (const setting& s : settings) {
+    if (s.how != io::caching::neutral) {
+      const bool direct = s.how == io::caching::direct;
+      for (const std::size_t chunk : {256 * kib, 1024 * kib}) add(bench::name("pread", s.name, s.cache, chunk, 1), BM_loop, direct, s.cache, chunk);
+      add(bench::name("two-threads", s.name, s.cache, 256 * kib, 2), BM_two_threads, direct, s.cache, 256 * kib);
     }
     for (const auto& probe : io::probe_backends()) {
       if (!probe.available) continue;
       for (const unsigned depth : {1U, 8U}) {
-        const std::string name = "BM_read/" + std::string(io::to_string(probe.kind)) + "/" + where + "/256/" + std::to_string(depth);
-        benchmark::RegisterBenchmark(name.c_str(), BM_read, probe.kind, cache, 256 * kib, depth)->UseRealTime();
+        add(bench::name("contrail-" + std::string(io::to_string(probe.kind)), s.name, s.cache, 256 * kib, depth), BM_contrail, probe.kind, s.how,
+            s.cache, 256 * kib, depth);
       }
     }
   }
@@ -146,3 +182,5 @@ int register_all() {
 const int registered = register_all();
 
 }  // namespace
+
+BENCHMARK_MAIN();

@@ -143,8 +143,16 @@ void wait_for_end() {
 void grow_log(const std::string& file, std::uintmax_t mib) {
   const database db(file, SQLITE_OPEN_READWRITE);
   db.run("PRAGMA synchronous=OFF; PRAGMA wal_autocheckpoint=0; PRAGMA cache_size=-4000");
-  for (std::uint64_t turn = 0; !std::filesystem::exists(file + "-wal") || std::filesystem::file_size(file + "-wal") < mib << 20; ++turn) {
-    db.run("UPDATE t SET v = randomblob(900) WHERE id % 1000 = " + std::to_string(turn % 1000));
+  constexpr std::int64_t at_once = 4000;   // about a thousand pages
+  std::int64_t rows = 0;
+  {
+    const statement count(db, "SELECT max(id) FROM t");
+    count.step();
+    rows = count.number();
+  }
+  for (std::int64_t first = 0; !std::filesystem::exists(file + "-wal") || std::filesystem::file_size(file + "-wal") < mib << 20;
+       first = (first + at_once) % rows) {
+    db.run("UPDATE t SET v = randomblob(900) WHERE id BETWEEN " + std::to_string(first) + " AND " + std::to_string(first + at_once));
   }
   ready();
   wait_for_end();
