@@ -294,6 +294,25 @@ TEST_CASE("on_strand: the body runs on the strand, the result comes back to the 
   CHECK(thrown);
 }
 
+TEST_CASE("on_strand: a caller on the plain context does not go on inside the strand", "[async]") {
+  asio::io_context context;
+  auto other = asio::make_strand(asio::any_io_executor(context.get_executor()));
+  int inside = 0, ended = 0;
+  const auto caller = [](strand_type s, int* inside_it, int* came_back) -> asio::awaitable<void> {
+    const auto body = []() -> asio::awaitable<void> { co_await turn(); };
+    for (int i = 0; i < 3; ++i) {
+      auto control = make_control(s);
+      co_await on_strand(control, body());
+      *inside_it += s.running_in_this_thread() ? 1 : 0;
+    }
+    ++*came_back;
+  };
+  asio::co_spawn(context, caller(other, &inside, &ended), [](std::exception_ptr e) { REQUIRE(!e); });
+  context.run();
+  CHECK(ended == 1);
+  CHECK(inside == 0);
+}
+
 TEST_CASE("on_strand: cancellations from the caller's thread meet the strand's own work", "[async]") {
   // For the thread sanitizer: many calls, each cancelled from its caller at another moment.
   asio::io_context context(3);

@@ -8,12 +8,14 @@
 #include <asio/bind_executor.hpp>
 #include <asio/cancellation_signal.hpp>
 #include <asio/co_spawn.hpp>
+#include <asio/executor_work_guard.hpp>
 #include <asio/post.hpp>
 #include <asio/strand.hpp>
 #include <asio/use_awaitable.hpp>
 
 #include <exception>
 #include <memory>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 
@@ -59,14 +61,21 @@ class start_on_strand {
       });
     }
     const auto ex = asio::get_associated_executor(handler, asio::any_io_executor(control_->strand));
-    auto finish = [h = std::forward<Handler>(handler), c = control_](std::exception_ptr e, auto... value) mutable {
-      auto own = asio::get_associated_cancellation_slot(h);
-      if (own.is_connected()) own.clear();
-      c.reset();
-      std::move(h)(std::move(e), std::move(value)...);
+    // Posted, not dispatched: a caller on the plain context would otherwise go on inside the strand, and hold it while it computes.
+    auto finish = [h = std::forward<Handler>(handler), c = control_, back = asio::make_work_guard(ex)](std::exception_ptr e,
+                                                                                                        auto... value) mutable {
+      const auto to = back.get_executor();
+      auto deliver = [h = std::move(h), c = std::move(c), back = std::move(back), e = std::move(e),
+                      values = std::make_tuple(std::move(value)...)]() mutable {
+        auto own = asio::get_associated_cancellation_slot(h);
+        if (own.is_connected()) own.clear();
+        c.reset();
+        std::apply([&](auto&... one) { std::move(h)(std::move(e), std::move(one)...); }, values);
+      };
+      asio::post(to, std::move(deliver));
     };
     asio::co_spawn(control_->strand, guarded(control_, std::move(work)),
-                   asio::bind_executor(ex, asio::bind_cancellation_slot(control_->signal.slot(), std::move(finish))));
+                   asio::bind_executor(control_->strand, asio::bind_cancellation_slot(control_->signal.slot(), std::move(finish))));
   }
 
  private:
