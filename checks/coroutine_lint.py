@@ -102,12 +102,12 @@ class Linter:
 
     # The rules
 
-    def with_await(self, items):
-        """Items of an expression in which co_await stands, maybe outside of these brackets: ?: counts only where it is inside."""
-        await_here = line_of_await(items)
+    def with_await(self, items, awaited=False):
+        """Items of an expression in which co_await stands, maybe outside of these brackets (awaited)."""
+        await_here = line_of_await(items) or awaited
         for i, item in enumerate(items):
             if not isinstance(item, Group):
-                if item.text == "?" and await_here is not None:
+                if item.text == "?" and await_here:
                     self.report("conditional", item.line)
             elif item.open == "block":
                 captures = lambda_captures(items, i)
@@ -118,7 +118,7 @@ class Linter:
                     self.braces(items, i)
                 if item.open == "(" and i and is_macro(items[i - 1]) and awaits(item.items):
                     self.report("await-in-macro", line_of_await(item.items))
-                self.with_await(item.items)
+                self.with_await(item.items, True)
 
     def braces(self, items, i):
         group = items[i]

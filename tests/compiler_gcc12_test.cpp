@@ -208,6 +208,7 @@ TEST_CASE("compiler: the forms that are banned", "[compiler]") {
     report("co_await f(x ? a : b)", destroys_once([]() -> asio::awaitable<void> {
              tracker other;
              const bool which = tracker::strays != 0;
+             // lint: allow(conditional): it is what is tried
              const int n = co_await take_tracker(which ? other : tracker());
              if (n != 7) throw std::logic_error("n");
            }));

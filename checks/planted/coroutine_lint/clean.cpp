@@ -29,7 +29,8 @@ enum class state : int { idle, busy };
     co_await visit(i);
   }
   const int rank = known ? 1 : 2;
-  co_await visit(known ? rank : 3);
+  const int at = known ? rank : 3;
+  co_await visit(at);
   auto job = [&named] { return named.list.size(); };
   const auto size = co_await offload(std::move(job));
   auto initiation = make_initiation(from, what);
