@@ -68,7 +68,6 @@ struct backup_run {
   std::unique_ptr<set_writer> writer;
   std::vector<database_info> chosen;
   manifest info;
-  bool committed = false;
   backup_report report;
 };
 using run_ptr = std::shared_ptr<backup_run>;
@@ -199,8 +198,11 @@ asio::awaitable<void> copy_all(run_ptr run) {
 asio::awaitable<void> commit_and_end(run_ptr run) {
   using namespace std::chrono;
   run->info.created_unix_ns = duration_cast<nanoseconds>(system_clock::now().time_since_epoch()).count();
+  // What needs memory comes first: once the set is there, nothing must turn it into a failure.
+  run->report.set = run->info.set;
+  run->report.what = run->info.what;
+  run->report.engine = run->info.engine;
   co_await run->writer->commit(run->info);
-  run->committed = true;
   if (run->options.truncate_logs) {
     try {
       const log_range deleted = co_await run->session.truncate_logs();
@@ -217,11 +219,9 @@ asio::awaitable<void> commit_and_end(run_ptr run) {
   }
 }
 
-void fill_report(backup_run& run, std::chrono::steady_clock::time_point began) {
+/// Numbers only: nothing may fail any more.
+void fill_report(backup_run& run, std::chrono::steady_clock::time_point began) noexcept {
   backup_report& report = run.report;
-  report.set = run.info.set;
-  report.what = run.info.what;
-  report.engine = run.info.engine;
   report.files = run.info.files;
   report.bytes = run.info.bytes;
   report.pages = run.progress->reads.pages.load() - run.pages_before;

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdio>
 #include <random>
+#include <set>
 #include <utility>
 
 namespace contrail::operations {
@@ -62,22 +63,35 @@ asio::awaitable<void> work_directory::sweep() {
   calls::check(mine.ec, operation_, path_);
   const calls::listing all = co_await calls::list(fs_, parent_);
   if (all.ec) co_return;   // a place that may be written but not read can still be used
+  // A crash may have taken the name of either, the directory or its lock.
+  std::set<std::string> left;
   for (const io::entry& e : all.entries) {
     std::string name = e.name.string();
     bool is_lock = false;
     if (!is_ours(name, prefix_, is_lock) || name == path_.filename().string()) continue;
-    if (!is_lock || e.type != io::entry_type::file) continue;
-    const std::filesystem::path left = parent_ / name;
-    std::filesystem::path lock_path = left;
+    if (e.type == (is_lock ? io::entry_type::file : io::entry_type::directory)) left.insert(std::move(name));
+  }
+  for (const std::string& name : left) {
+    const std::filesystem::path directory = parent_ / name;
+    std::filesystem::path lock_path = directory;
     lock_path += lock_suffix;
     // The place may be everybody's (the system's temporary directory): what belongs to others is left alone.
-    const calls::found owner = co_await calls::stat(fs_, lock_path);
-    if (owner.ec || owner.entry.type != io::entry_type::file || owner.entry.facts.uid != mine.entry.facts.uid) continue;
+    const std::uint32_t uid = mine.entry.facts.uid;
+    const bool directory_ours = co_await is_free_or_ours(directory, io::entry_type::directory, uid);
+    const bool lock_ours = co_await is_free_or_ours(lock_path, io::entry_type::file, uid);
+    if (!directory_ours || !lock_ours) continue;
+    // Its owner made the lock first and removes it last: once we have it, nobody else has the directory.
     calls::locked attempt = co_await calls::lock(fs_, lock_path);
     if (attempt.ec) continue;
-    const std::error_code removed = co_await calls::remove_all(fs_, left);
+    const std::error_code removed = co_await calls::remove_all(fs_, directory);
     if (!removed) attempt.lock.remove_and_release();
   }
+}
+
+asio::awaitable<bool> work_directory::is_free_or_ours(std::filesystem::path path, io::entry_type type, std::uint32_t uid) {
+  const calls::found there = co_await calls::stat(fs_, path);
+  if (calls::is_missing(there.ec)) co_return true;
+  co_return !there.ec && there.entry.type == type && there.entry.facts.uid == uid;
 }
 
 asio::awaitable<std::error_code> work_directory::clear() {

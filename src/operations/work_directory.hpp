@@ -5,6 +5,7 @@
 
 #include <asio/awaitable.hpp>
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -25,6 +26,7 @@ class work_directory {
 
  private:
   asio::awaitable<void> sweep();
+  asio::awaitable<bool> is_free_or_ours(std::filesystem::path path, io::entry_type type, std::uint32_t uid);
 
   io::file_system fs_;
   std::filesystem::path parent_;

@@ -114,6 +114,7 @@ asio::awaitable<void> do_begin(guard_ptr in, engine* from) {
   if (failure) {
     const auto disabled = asio::disable_cancellation();
     co_await asio::this_coro::reset_cancellation_state(disabled);   // here: an await that is cancelled on entry does nothing
+    in->ends_session = true;
     const session_core::ending quietly;
     const std::error_code ignored = co_await session_core::shut_down(in->core, 1, quietly);
     static_cast<void>(ignored);

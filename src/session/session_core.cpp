@@ -254,8 +254,8 @@ asio::awaitable<void> clean_up(std::shared_ptr<call_guard> in, std::shared_ptr<s
 
 void session_core::orphan(const std::shared_ptr<session_core>& core) noexcept {
   if (!core || core->closed()) return;
-  core->stop_with(errc::backup_abort_by_caller, "the session was destroyed");
   try {
+    core->stop_with(errc::backup_abort_by_caller, "the session was destroyed");
     const auto on = core->strand();
     if (!on) return;
     auto running = std::make_shared<session_scope::entry>(core->scope_);

@@ -11,7 +11,7 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstring>
+#include <limits>
 #include <utility>
 
 namespace contrail::directory {
@@ -20,7 +20,6 @@ namespace {
 
 // Small files find their room or not when they are written.
 constexpr std::uint64_t worth_allocating = std::uint64_t{1} << 20;
-constexpr std::size_t lines_kept = std::size_t{48} << 10;
 // The commit lock is held for the sync of a manifest and two directories; a disk that is busy may take long for that.
 constexpr std::chrono::milliseconds lock_pause{20};
 constexpr int lock_tries = 3000;   // a minute: another commit that stands still must not hold a database's log for ever
@@ -69,7 +68,8 @@ set_writer::set_writer(io::file_system fs, building_site site)
       site_(std::move(site)),
       partial_(partial_path(site_.repository, site_.set)),
       operation_("write set " + site_.set),
-      texts_(fs_.get_executor(), 2, text_buffer_bytes) {}
+      texts_(fs_.get_executor(), 2, text_buffer_bytes),
+      list_(fs_, partial_, texts_, operation_) {}
 
 set_writer::~set_writer() = default;
 
@@ -174,15 +174,8 @@ asio::awaitable<void> set_writer::finish_file(file_id id, file_end end) {
   line.bytes = end.bytes;
   line.valid = end.valid;
   line.digest = end.digest;
-  std::string text = line.write();
-  if (text.size() > most_line_bytes) fail(errc::invalid_parameter, operation_, f.info.name, {}, "a shorter description");
-  // What is promised to be readable is read, now that something can still be done about it.
-  const manifest_file again = manifest_file::read(text, list_name);
-  (void)again;
   files_.erase(id.value);
-  ++count_;
-  bytes_ += end.bytes;
-  co_await append_line(std::move(text));
+  co_await list_.add(id, line);
   durable_.file.value = id.value + 1;
 }
 
@@ -197,49 +190,13 @@ asio::awaitable<void> set_writer::drop(file_id file, std::error_code) {
 }
 
 asio::awaitable<void> set_writer::drop_file(file_id id) {
+  if (list_.drop(id)) co_return;
   open_file& f = find(id);
   co_await f.out->settle();
   f.out->file().close();
-  const std::error_code ec = co_await calls::remove(fs_, f.stored);
-  calls::check(ec, operation_, f.stored);
+  const std::string stored = stored_name(f.info);
   files_.erase(id.value);
-}
-
-asio::awaitable<void> set_writer::append_line(std::string line) {
-  lines_ += line;
-  lines_ += '\n';
-  if (lines_.size() >= lines_kept) co_await flush_lines();
-}
-
-asio::awaitable<void> set_writer::flush_lines() {
-  if (list_ == nullptr) {
-    const std::filesystem::path path = partial_ / list_name;
-    io::open_options options;
-    options.mode = io::access::write;
-    options.create = true;
-    options.exclusive = true;
-    calls::opened opened = co_await calls::open(fs_, path, options);
-    calls::check(opened.ec, operation_, path);
-    list_ = std::make_unique<write_behind>(std::move(opened.file), operation_, path.string());
-  }
-  root_.update(asio::const_buffer(lines_.data(), lines_.size()));
-  for (std::size_t at = 0; at < lines_.size();) {
-    io::lease data = co_await calls::acquire(texts_);
-    const std::size_t n = std::min(lines_.size() - at, data.buffer().size());
-    std::memcpy(data.buffer().data(), lines_.data() + at, n);
-    list_->write(list_bytes_, std::move(data), n);
-    list_bytes_ += n;
-    at += n;
-  }
-  lines_.clear();
-}
-
-asio::awaitable<void> set_writer::finish_list() {
-  co_await flush_lines();
-  co_await list_->drain();
-  const std::error_code ec = co_await calls::sync(list_->file());
-  calls::check(ec, "sync set " + site_.set, partial_ / list_name);
-  list_.reset();
+  co_await remove_stored(fs_, partial_, stored, operation_);
 }
 
 // Numbers of sets must differ also when two backups commit at the same moment; whoever holds this lock reads the highest and publishes
@@ -264,23 +221,30 @@ asio::awaitable<std::uint64_t> set_writer::next_sequence() {
   const std::string operation = "commit set " + site_.set;
   const content all = co_await scan(fs_, site_.repository, operation);
   std::uint64_t highest = all.sets.size();
+  std::string last;
   for (const std::string& set : all.sets) {
     try {
       const manifest m = co_await read_manifest(fs_, texts_, site_.repository, set, operation);
-      highest = std::max(highest, m.sequence);
+      if (m.sequence > highest) {
+        highest = m.sequence;
+        last = set;
+      }
     } catch (const error& e) {
       // Damaged, or of a newer version: its number is not known, and it is not touched.
       if (calls::is_cancelled(e.code())) throw;
     }
+  }
+  if (highest == std::numeric_limits<std::uint64_t>::max()) {
+    fail(errc::set_damaged, operation, last, {}, "a number that leaves room for the next set", std::to_string(highest) + ": move that set away");
   }
   co_return highest + 1;
 }
 
 asio::awaitable<void> set_writer::prepare(manifest& info) {
   info.set = site_.set;
-  info.files = count_;
-  info.bytes = bytes_;
-  info.root_digest = root_.text();
+  info.files = list_.files();
+  info.bytes = list_.bytes();
+  info.root_digest = list_.digest_text();
   if (info.created_unix_ns == 0) {
     const auto now = std::chrono::system_clock::now().time_since_epoch();
     info.created_unix_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(now).count();
@@ -321,7 +285,7 @@ asio::awaitable<void> set_writer::commit(manifest& info) {
     if (!files_.empty()) {
       fail(errc::invalid_backup_sequence, "commit set " + site_.set, files_.begin()->second.info.name, {}, "closed files", "an open one");
     }
-    co_await finish_list();
+    co_await list_.finish();
     io::held_lock lock = co_await lock_commits();
     const commit_turn turn(std::move(lock));
     co_await prepare(info);
@@ -345,8 +309,7 @@ asio::awaitable<void> set_writer::abort() {
     co_await file.out->settle();
   }
   files_.clear();
-  if (list_ != nullptr) co_await list_->settle();
-  list_.reset();
+  co_await list_.settle();
   co_await clear_site(fs_, site_);
 }
 

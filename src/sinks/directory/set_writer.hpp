@@ -5,7 +5,7 @@
 #include <contrail/manifest.hpp>
 #include <contrail/sink.hpp>
 #include "async/write_behind.hpp"
-#include "format/digest.hpp"
+#include "sinks/directory/list_writer.hpp"
 
 #include <asio/awaitable.hpp>
 
@@ -52,9 +52,6 @@ class set_writer final : public contrail::set_writer {
   asio::awaitable<file_id> start_file(file_info file);
   asio::awaitable<void> finish_file(file_id id, file_end end);
   asio::awaitable<void> drop_file(file_id id);
-  asio::awaitable<void> append_line(std::string line);
-  asio::awaitable<void> flush_lines();
-  asio::awaitable<void> finish_list();
   asio::awaitable<void> prepare(manifest& info);
   asio::awaitable<io::held_lock> lock_commits();
   asio::awaitable<std::uint64_t> next_sequence();
@@ -67,15 +64,8 @@ class set_writer final : public contrail::set_writer {
   io::buffer_pool texts_;
   std::map<std::uint32_t, open_file> files_;
   std::uint32_t last_file_ = 0;
+  list_writer list_;
   set_position durable_;
-
-  std::unique_ptr<write_behind> list_;   ///< files.jsonl
-  std::string lines_;                    ///< its end, not handed to the system yet
-  std::uint64_t list_bytes_ = 0;
-  digest root_;
-  std::uint64_t count_ = 0;
-  std::uint64_t bytes_ = 0;
-
   std::exception_ptr failure_;           ///< the first; final
   bool ended_ = false;                   ///< committed or aborted
 };

@@ -1,0 +1,149 @@
+#include "support/sweep.hpp"
+
+using namespace sweep;
+
+namespace {
+
+/// A source, and a repository with one set.
+struct begun : bench {
+  begun() : base(fresh_disk()) {
+    contrail::backup_report report;
+    const result got = back_up(base, &report);
+    if (!got.good()) throw std::runtime_error("the first backup: " + got.text());
+    first = report.set;
+    base = copy_of(base);
+  }
+  simulated_disk base;
+  std::string first;
+};
+
+/// What holds after a second backup, whatever came of it.
+void check_after(begun& b, simulated_disk& disk, const result& got, const contrail::backup_report& report) {
+  disk.clear_faults();
+  b.check_idle(disk);
+  b.check_source(disk);
+  std::vector<std::string> sets(1, b.first);
+  if (got.good()) sets.push_back(report.set);
+  const std::size_t found = b.check_repository(copy_of(disk), sets);
+  CHECK(found >= sets.size());
+  CHECK(found <= 2);
+  b.check_next_backup(copy_of(disk));
+}
+
+bool only_sets(const simulated_disk& disk) {
+  const std::vector<std::string> names = disk.names("/repo");
+  return std::all_of(names.begin(), names.end(), [](const std::string& n) { return contrail::is_set_id(n.substr(0, n.find('/'))); });
+}
+
+/// What holds on the disk after a crash: a set that was reported is there; one that was not is there and whole, or is not there.
+void check_crashed(begun& b, simulated_disk disk, const result& got, const contrail::backup_report& report) {
+  b.check_source(disk);
+  std::vector<std::string> sets(1, b.first);
+  if (got.good()) sets.push_back(report.set);
+  b.check_repository(copy_of(disk), sets);
+  b.check_next_backup(disk);
+}
+
+}  // namespace
+
+TEST_CASE("sweep: backup, each operation fails", "[sweep]") {
+  begun b;
+  simulated_disk plain = copy_of(b.base);
+  REQUIRE(b.back_up(plain).good());
+  const std::vector<disk_event> events = plain.log();
+  REQUIRE(events.size() > 50);
+  std::size_t runs = 0, failed = 0, partly = 0;
+  for (std::uint64_t k = 0; k < events.size(); k += step()) {
+    for (const disk_fault& fault : faults_for(events[k])) {
+      simulated_disk disk = copy_of(b.base);
+      disk.add(fault);
+      contrail::backup_report report;
+      const result got = b.back_up(disk, &report);
+      INFO(to_string(events[k]) << (fault.applied ? ", done, then " : ", ") << fault.error.message() << "\nbackup: " << got.text());
+      REQUIRE(got.over);
+      if (got.failure) CHECK_THROWS_AS(std::rethrow_exception(got.failure), contrail::error);
+      // Cleaning up does not need a second try, unless it is that which fails.
+      const bool of_cleaning = events[k].what == disk_request::remove_all || events[k].what == disk_request::release;
+      if (!of_cleaning) CHECK(only_sets(disk));
+      check_after(b, disk, got, report);
+      for (const crash_mode mode : {crash_mode::worst, crash_mode::best}) {
+        INFO("then a crash");
+        check_crashed(b, disk.after_crash(mode), got, report);
+      }
+      ++runs;
+      if (!got.good()) ++failed;
+      if (!report.failed_databases.empty()) ++partly;
+    }
+  }
+  WARN(events.size() << " operations, " << runs << " runs, " << failed << " failed, " << partly << " with a database left out");
+}
+
+TEST_CASE("sweep: backup, the system crashes after each operation", "[sweep]") {
+  begun b;
+  simulated_disk plain = copy_of(b.base);
+  REQUIRE(b.back_up(plain).good());
+  const std::uint64_t operations = plain.operations();
+  const std::uint64_t seeds = crash_seeds(4);
+  std::size_t runs = 0, without = 0, with = 0;
+  for (std::uint64_t k = 0; k <= operations; k += step()) {
+    simulated_disk disk = copy_of(b.base);
+    moment when;
+    when.power_fails_after = k;
+    contrail::backup_report report;
+    const result got = b.back_up(disk, when, &report);
+    REQUIRE((k == operations || disk.halted()));
+    for (std::uint64_t i = 0; i < seeds + 2; ++i) {
+      const crash_mode mode = i == 0 ? crash_mode::worst : i == 1 ? crash_mode::best : crash_mode::seeded;
+      INFO("crash after " << k << " operations, " << (i < 2 ? "everything or nothing lost, " : "seed ") << k * 1000 + i << "\n"
+                          << last_events(disk));
+      simulated_disk found = disk.after_crash(mode, k * 1000 + i);
+      check_crashed(b, found, got, report);
+      ++runs;
+      ++(found.names("/repo").size() > 8 ? with : without);
+    }
+  }
+  WARN(operations << " operations, " << runs << " crashes");
+}
+
+TEST_CASE("sweep: backup, cancelled at each turn of the event loop", "[sweep]") {
+  begun b;
+  std::size_t cancelled = 0, committed = 0;
+  for (std::uint64_t turn = 0;; turn += step()) {
+    simulated_disk disk = copy_of(b.base);
+    moment when;
+    when.cancelled_at_turn = turn;
+    contrail::backup_report report;
+    const result got = b.back_up(disk, when, &report);
+    INFO("cancelled at turn " << turn << ": " << got.text() << "\n" << last_events(disk));
+    REQUIRE(got.over);
+    if (got.failure) CHECK(got.code() == asio::error::operation_aborted);
+    CHECK(only_sets(disk));
+    CHECK(b.list(disk).size() == (got.good() ? 2 : 1));
+    check_after(b, disk, got, report);
+    ++(got.good() ? committed : cancelled);
+    if (!when.before_end) break;
+    REQUIRE(turn < 100'000);
+  }
+  CHECK(cancelled > 100 / step());
+  CHECK(committed > 0);
+  WARN(cancelled << " cancelled, " << committed << " committed");
+}
+
+TEST_CASE("sweep: backup, the context is destroyed at each turn", "[sweep]") {
+  begun b;
+  std::size_t runs = 0;
+  for (std::uint64_t turn = 0;; turn += step()) {
+    simulated_disk disk = copy_of(b.base);
+    moment when;
+    when.destroyed_at_turn = turn;
+    contrail::backup_report report;
+    const result got = b.back_up(disk, when, &report);
+    INFO("destroyed at turn " << turn << ": " << got.text() << "\n" << last_events(disk));
+    check_after(b, disk, got, report);
+    ++runs;
+    if (!when.before_end) break;
+    REQUIRE(turn < 100'000);
+  }
+  CHECK(runs > 100 / step());
+  WARN(runs << " runs");
+}

@@ -1,0 +1,201 @@
+#include "support/sweep.hpp"
+
+using namespace sweep;
+
+namespace {
+
+/// A repository with one set, and a place to restore to: empty or not there, or with old files that are to be replaced.
+struct begun : bench {
+  explicit begun(bool r) : replaces(r), base(fresh_disk()) {
+    contrail::backup_report report;
+    const result got = back_up(base, &report);
+    if (!got.good()) throw std::runtime_error("the backup: " + got.text());
+    if (replaces) {
+      for (const char* name : {"big/one.db", "small.db"}) {
+        old[name] = pattern_bytes(7'000, 77) + name;
+        old[std::string(name) + "-log"] = pattern_bytes(600, 78) + name;
+      }
+      for (const auto& [name, bytes] : old) base.write_file("/out/" + name, bytes);
+    }
+    base = copy_of(base);
+    fresh = contents;
+    fresh.erase("log1");
+    repository = base.files("/repo");
+  }
+
+  result restore_now(simulated_disk& disk, moment& when) { return restore(disk, when, "/out", replaces); }
+
+  /// No final name has anything but the old file or the new one, whole; a new file never stands beside an old companion.
+  void check_target(const simulated_disk& disk) const {
+    const file_map found = disk.files("/out");
+    for (const auto& [name, bytes] : found) {
+      INFO(name);
+      if (name.rfind(".contrail-restore-", 0) == 0) continue;
+      const auto before = old.find(name);
+      const auto after = fresh.find(name);
+      const bool is_old = before != old.end() && before->second == bytes;
+      const bool is_new = after != fresh.end() && after->second == bytes;
+      CHECK((is_old || is_new));
+      if (is_new) CHECK(found.count(name + "-log") == 0);
+    }
+    for (const auto& [name, bytes] : old) {
+      if (fresh.count(name) != 0) CHECK(found.count(name) == 1);   // never none
+    }
+  }
+  static bool hides(const simulated_disk& disk) {
+    const std::vector<std::string> names = disk.names("/out");
+    return std::any_of(names.begin(), names.end(), [](const std::string& n) { return n.rfind(".contrail-restore-", 0) == 0; });
+  }
+  /// The next restore, which may replace, puts everything in place, and leaves nothing else.
+  void check_next_restore(simulated_disk disk) {
+    moment none;
+    const result next = restore(disk, none, "/out", true);
+    INFO("next restore: " << next.text());
+    CHECK(next.good());
+    CHECK((disk.files("/out") == fresh));
+    check_idle(disk);
+  }
+  void check_repository_unchanged(const simulated_disk& disk) const { CHECK((disk.files("/repo") == repository)); }
+
+  /// What holds after a restore, whatever came of it. `undone`: a failure took everything back.
+  void check_after(simulated_disk& disk, const result& got, bool undone) {
+    disk.clear_faults();
+    check_idle(disk);
+    check_target(disk);
+    check_repository_unchanged(disk);
+    if (got.good()) {
+      file_map found = disk.files("/out");
+      for (auto at = found.begin(); at != found.end();) at = at->first.rfind(".contrail-restore-", 0) == 0 ? found.erase(at) : std::next(at);
+      CHECK((found == fresh));
+    } else if (undone && !replaces) {
+      CHECK_FALSE(disk.exists("/out"));
+    }
+    check_next_restore(copy_of(disk));
+  }
+  void check_crashed(simulated_disk disk, const result& got) {
+    check_target(disk);
+    check_repository_unchanged(disk);
+    if (got.good()) {
+      for (const auto& [name, bytes] : fresh) {
+        INFO(name);
+        REQUIRE(disk.exists("/out/" + name));
+        CHECK(disk.read_file("/out/" + name) == bytes);
+      }
+    }
+    check_next_restore(disk);
+  }
+
+  const bool replaces;
+  simulated_disk base;
+  file_map old, fresh, repository;
+};
+
+std::vector<disk_event> plain_run(begun& b) {
+  simulated_disk plain = copy_of(b.base);
+  moment none;
+  const result got = b.restore_now(plain, none);
+  INFO(got.text());
+  REQUIRE(got.good());
+  b.check_idle(plain);
+  CHECK((plain.files("/out") == b.fresh));
+  return plain.log();
+}
+
+}  // namespace
+
+TEST_CASE("sweep: restore, each operation fails", "[sweep]") {
+  const bool replaces = GENERATE(false, true);
+  begun b(replaces);
+  const std::vector<disk_event> events = plain_run(b);
+  REQUIRE(events.size() > 60);
+  std::size_t runs = 0, failed = 0;
+  for (std::uint64_t k = 0; k < events.size(); k += step()) {
+    for (const disk_fault& fault : faults_for(events[k])) {
+      simulated_disk disk = copy_of(b.base);
+      disk.add(fault);
+      moment none;
+      const result got = b.restore_now(disk, none);
+      INFO(to_string(events[k]) << (fault.applied ? ", done, then " : ", ") << fault.error.message() << "\nrestore: " << got.text() << "\n"
+                                << last_events(disk));
+      REQUIRE(got.over);
+      if (got.failure) CHECK_THROWS_AS(std::rethrow_exception(got.failure), contrail::error);
+      const bool of_cleaning = events[k].what == disk_request::remove_all || events[k].what == disk_request::release;
+      if (!of_cleaning) CHECK_FALSE(begun::hides(disk));
+      b.check_after(disk, got, !of_cleaning && !fault.applied);
+      for (const crash_mode mode : {crash_mode::worst, crash_mode::best}) {
+        INFO("then a crash");
+        b.check_crashed(disk.after_crash(mode), got);
+      }
+      ++runs;
+      if (!got.good()) ++failed;
+    }
+  }
+  WARN(events.size() << " operations, " << runs << " runs, " << failed << " failed");
+}
+
+TEST_CASE("sweep: restore, the system crashes after each operation", "[sweep]") {
+  const bool replaces = GENERATE(false, true);
+  begun b(replaces);
+  const std::uint64_t operations = plain_run(b).size();
+  const std::uint64_t seeds = crash_seeds(4);
+  std::size_t runs = 0;
+  for (std::uint64_t k = 0; k <= operations; k += step()) {
+    simulated_disk disk = copy_of(b.base);
+    moment when;
+    when.power_fails_after = k;
+    const result got = b.restore_now(disk, when);
+    for (std::uint64_t i = 0; i < seeds + 2; ++i) {
+      const crash_mode mode = i == 0 ? crash_mode::worst : i == 1 ? crash_mode::best : crash_mode::seeded;
+      INFO("crash after " << k << " operations, " << (i < 2 ? "everything or nothing lost, " : "seed ") << k * 1000 + i << "\n"
+                          << last_events(disk));
+      b.check_crashed(disk.after_crash(mode, k * 1000 + i), got);
+      ++runs;
+    }
+  }
+  WARN(operations << " operations, " << runs << " crashes");
+}
+
+TEST_CASE("sweep: restore, cancelled at each turn of the event loop", "[sweep]") {
+  const bool replaces = GENERATE(false, true);
+  begun b(replaces);
+  std::size_t cancelled = 0, placed = 0;
+  for (std::uint64_t turn = 0;; turn += step()) {
+    simulated_disk disk = copy_of(b.base);
+    moment when;
+    when.cancelled_at_turn = turn;
+    const result got = b.restore_now(disk, when);
+    INFO("cancelled at turn " << turn << ": " << got.text() << "\n" << last_events(disk));
+    REQUIRE(got.over);
+    if (got.failure) {
+      CHECK(got.code() == asio::error::operation_aborted);
+      CHECK((disk.files("/out") == b.old));
+    }
+    CHECK_FALSE(begun::hides(disk));
+    b.check_after(disk, got, true);
+    ++(got.good() ? placed : cancelled);
+    if (!when.before_end) break;
+    REQUIRE(turn < 100'000);
+  }
+  CHECK(cancelled > 100 / step());
+  CHECK(placed > 0);
+  WARN(cancelled << " cancelled, " << placed << " restored");
+}
+
+TEST_CASE("sweep: restore, the context is destroyed at each turn", "[sweep]") {
+  const bool replaces = GENERATE(false, true);
+  begun b(replaces);
+  std::size_t runs = 0;
+  for (std::uint64_t turn = 0;; turn += step()) {
+    simulated_disk disk = copy_of(b.base);
+    moment when;
+    when.destroyed_at_turn = turn;
+    const result got = b.restore_now(disk, when);
+    INFO("destroyed at turn " << turn << ": " << got.text() << "\n" << last_events(disk));
+    b.check_after(disk, got, false);
+    ++runs;
+    if (!when.before_end) break;
+    REQUIRE(turn < 100'000);
+  }
+  CHECK(runs > 100 / step());
+  WARN(runs << " runs");
+}
