@@ -128,8 +128,8 @@ asio::awaitable<void> restoring::run(repository& from, std::string set, restore_
   for (const std::string& name : names) {
     if (!is_safe_name(name)) fail(errc::unsafe_path, operation_, name);
     const auto original = originals.find(name);
-    const copied_file* const from = original == originals.end() ? nullptr : original->second;
-    co_await dress(name, from);
+    const copied_file* const stored = original == originals.end() ? nullptr : original->second;
+    co_await dress(name, stored);
     const calls::found result = co_await calls::stat(fs_, work_.path() / name);
     calls::check(result.ec, operation_, name);
     report.bytes += result.entry.facts.bytes;
