@@ -214,15 +214,18 @@ class companion:
         return list(struct.iter_unpack("=QQ", data))
 
 
-def within(transactions, began_ns, ended_ns):
-    """Rate, worst and 99.9th percentile (ms) of the transactions that ended in the window; one that outlasts it counts as a stall."""
-    seconds = (ended_ns - began_ns) / 1e9
-    there = [d for b, d in transactions if began_ns <= b + d and b <= ended_ns]
-    ended = sum(1 for b, d in transactions if began_ns <= b + d <= ended_ns)
+def within(transactions, windows):
+    """Rate, worst and 99.9th percentile (ms) of the transactions that ran in the windows; of one that outlasts its window all of it counts."""
+    seconds = sum(ended - began for began, ended in windows) / 1e9
+    there, ended_there = [], 0
+    for began, ended in windows:
+        inside = [(b, d) for b, d in transactions if began <= b + d and b <= ended]
+        there += [d for _, d in inside]
+        ended_there += sum(1 for b, d in inside if b + d <= ended)
     if not there:
         return {"rate": 0.0, "worst_ms": seconds * 1e3, "p999_ms": seconds * 1e3, "seconds": seconds}
     there.sort()
-    return {"rate": ended / seconds, "worst_ms": there[-1] / 1e6,
+    return {"rate": ended_there / seconds, "worst_ms": there[-1] / 1e6,
             "p999_ms": there[min(len(there) - 1, int(len(there) * 0.999))] / 1e6, "seconds": seconds}
 
 

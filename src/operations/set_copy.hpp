@@ -27,8 +27,9 @@ struct copied_file {
 [[nodiscard]] asio::awaitable<std::optional<manifest_file>> next_file_of(set_reader& from);
 
 /// Copies every file of a set below `directory` and proves the whole set. Several reads and writes are in flight; the reader's buffers
-/// bound them. `table` bounds what the list of files may take, in bytes. Fails as the reader does; the directory is then worthless, and
-/// cancellation is disabled for what the coroutine that called has yet to do: clean up.
+/// bound them. `table` bounds what the list of files may take, in bytes; the engine and the placing hold the names once more each, when the
+/// reader is gone. Fails as the reader does; the directory is then worthless, and cancellation is disabled for what the coroutine that
+/// called has yet to do: clean up.
 [[nodiscard]] asio::awaitable<std::vector<copied_file>> copy_set(io::file_system fs, set_reader& from, std::filesystem::path directory,
                                                                  std::size_t table, struct progress* counters, std::string operation);
 

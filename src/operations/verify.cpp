@@ -143,7 +143,7 @@ asio::awaitable<void> verifying::prove_in(std::string set, restorer* with, std::
     operations::check_restorable(*info, *with, operation);
     std::vector<std::shared_ptr<const manifest>> chain(1, info);
     co_await with->check_chain(std::move(chain));
-    const std::vector<copied_file> files = co_await operations::copy_set(fs_, *reader, work.path(), memory_ / 8, nullptr, operation);
+    const std::vector<copied_file> files = co_await operations::copy_set(fs_, *reader, work.path(), memory_ / 4, nullptr, operation);
     reader.reset();   // its memory is for the engine now
     const recovery todo = operations::make_recovery(work.path(), info, files, true);
     const std::vector<std::string> names = co_await with->recover(todo);
