@@ -118,7 +118,9 @@ asio::awaitable<void> restoring::run(repository& from, std::string set, restore_
   co_await work_.make();
   std::unique_ptr<set_reader> reader = co_await from.open(id, memory_ / 4 * 3);
   const std::shared_ptr<const manifest> info = reader->info();
-  const std::vector<copied_file> files = co_await operations::copy_set(fs_, *reader, work_.path(), memory_ / 4, counters_, operation_);
+  // Nobody reads it soon: past the page cache, which the applications of this machine may want to keep.
+  const std::vector<copied_file> files =
+      co_await operations::copy_set(fs_, *reader, work_.path(), memory_ / 4, io::caching::direct, counters_, operation_);
   reader.reset();   // its memory is for the engine now
 
   const recovery work = operations::make_recovery(work_.path(), info, files, false);

@@ -18,10 +18,10 @@ constexpr std::uint64_t worth_allocating = std::uint64_t{1} << 20;
 
 // One file, to its proven end.
 asio::awaitable<void> copy_file(io::file_system fs, set_reader& from, const manifest_file& file, const std::filesystem::path& path,
-                                struct progress* counters, const std::string& operation) {
+                                io::caching cache, struct progress* counters, const std::string& operation) {
   io::open_options options;
   options.mode = io::access::write;
-  options.cache = io::caching::direct;
+  options.cache = cache;
   options.create = true;
   options.exclusive = true;
   calls::opened opened = co_await calls::open(fs, path, options);
@@ -73,7 +73,8 @@ asio::awaitable<std::optional<manifest_file>> next_file_of(set_reader& from) {
 }
 
 asio::awaitable<std::vector<copied_file>> copy_set(io::file_system fs, set_reader& from, std::filesystem::path directory,
-                                                   std::size_t table, struct progress* counters, std::string operation) {
+                                                   std::size_t table, io::caching cache, struct progress* counters,
+                                                   std::string operation) {
   std::vector<copied_file> copied;
   std::size_t used = 0;
   if (counters != nullptr) counters->bytes_total.fetch_add(from.info()->bytes, std::memory_order_relaxed);
@@ -89,7 +90,7 @@ asio::awaitable<std::vector<copied_file>> copy_set(io::file_system fs, set_reade
     }
     co_await calls::make_parents(fs, directory, name, operation, nullptr);
     const std::filesystem::path path = directory / name;
-    co_await copy_file(fs, from, *file, path, counters, operation);
+    co_await copy_file(fs, from, *file, path, cache, counters, operation);
     copied_file c;
     c.file.name = name;
     c.file.role = file->file.role;

@@ -31,7 +31,8 @@ struct copied_file {
 /// reader is gone. Fails as the reader does; the directory is then worthless, and cancellation is disabled for what the coroutine that
 /// called has yet to do: clean up.
 [[nodiscard]] asio::awaitable<std::vector<copied_file>> copy_set(io::file_system fs, set_reader& from, std::filesystem::path directory,
-                                                                 std::size_t table, struct progress* counters, std::string operation);
+                                                                 std::size_t table, io::caching cache, struct progress* counters,
+                                                                 std::string operation);
 
 /// The work of a restorer over these files.
 recovery make_recovery(const std::filesystem::path& directory, std::shared_ptr<const manifest> info,
