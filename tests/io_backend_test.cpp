@@ -1,7 +1,7 @@
 #include <contrail/io/buffer_pool.hpp>
 #include <contrail/io/file_system.hpp>
+#include <contrail/io/simulated_disk.hpp>
 
-#include "support/delayed_driver.hpp"
 #include "support/io_backends.hpp"
 #include "support/run.hpp"
 #include "support/temp_directory.hpp"
@@ -49,18 +49,22 @@ class scoped_variable {
 };
 
 /// Microseconds of the disk's own clock for `reads` reads of a chunk with `depth` of them at once.
-std::uint64_t time_for(const std::filesystem::path& path, unsigned depth, unsigned reads) {
+std::uint64_t time_for(unsigned depth, unsigned reads) {
   constexpr std::size_t chunk = 4096;
   asio::io_context context;
-  delayed_driver::clock time;
-  io::file_system fs = make_delayed_files(context.get_executor(), time, 5000);
+  io::disk_options disk_options;
+  disk_options.least_delay = disk_options.most_delay = std::chrono::milliseconds(5);
+  disk_options.patience = 50;
+  io::simulated_disk disk(disk_options);
+  disk.write_file("/f", pattern_bytes(chunk * reads));
+  io::file_system fs = disk.mount(context.get_executor());
   io::buffer_pool pool(context.get_executor(), depth, chunk);
   const io::open_options how;
-  auto opened = fs.async_open(path, how, asio::use_future);
+  auto opened = fs.async_open("/f", how, asio::use_future);
   context.run();
   context.restart();
   io::random_access_file file = opened.get();
-  const std::uint64_t before = time.now_us;
+  const auto before = disk.now();
   unsigned next = 0;
   unsigned good = 0;
   auto lane = [&]() -> asio::awaitable<void> {
@@ -74,7 +78,7 @@ std::uint64_t time_for(const std::filesystem::path& path, unsigned depth, unsign
   for (unsigned i = 0; i < depth; ++i) asio::co_spawn(context, lane(), [](std::exception_ptr e) { REQUIRE(!e); });
   context.run();
   REQUIRE(good == reads);
-  return time.now_us - before;
+  return static_cast<std::uint64_t>((disk.now() - before).count());
 }
 
 }  // namespace
@@ -133,11 +137,9 @@ TEST_CASE("io_backend: one default file system a context", "[io]") {
 }
 
 TEST_CASE("io_backend: eight reads at once on a disk of 5 ms are at least six times as fast as one", "[io]") {
-  const temp_directory dir;
   constexpr unsigned reads = 64;
-  write_file(dir / "f", pattern_bytes(reads * 4096));
-  const std::uint64_t one = time_for(dir / "f", 1, reads);
-  const std::uint64_t eight = time_for(dir / "f", 8, reads);
+  const std::uint64_t one = time_for(1, reads);
+  const std::uint64_t eight = time_for(8, reads);
   REQUIRE(one == reads * 5000);
   REQUIRE(eight * 6 <= one);
 }

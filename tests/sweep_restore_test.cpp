@@ -1,12 +1,17 @@
 #include "support/sweep.hpp"
 
+#include <random>
+
 using namespace sweep;
 
 namespace {
 
 /// A repository with one set, and a place to restore to: empty or not there, or with old files that are to be replaced.
 struct begun : bench {
-  explicit begun(bool r) : replaces(r), base(fresh_disk()) {
+  explicit begun(bool r, std::uint64_t seed = disk_seed(), bool short_transfers = false) : replaces(r), base(simulated_disk()) {
+    options.seed = seed;
+    options.short_transfers = short_transfers;
+    base = fresh_disk();
     contrail::backup_report report;
     const result got = back_up(base, &report);
     if (!got.good()) throw std::runtime_error("the backup: " + got.text());
@@ -198,4 +203,112 @@ TEST_CASE("sweep: restore, the context is destroyed at each turn", "[sweep]") {
   }
   CHECK(runs > 100 / step());
   WARN(runs << " runs");
+}
+
+TEST_CASE("sweep: restore, nothing works any more from each operation on", "[sweep]") {
+  const bool replaces = GENERATE(false, true);
+  begun b(replaces);
+  const std::uint64_t operations = plain_run(b).size();
+  for (std::uint64_t k = 0; k < operations; k += step()) {
+    simulated_disk disk = copy_of(b.base);
+    disk_fault fault;
+    fault.nth = k;
+    fault.lasting = true;
+    disk.add(fault);
+    moment none;
+    const result got = b.restore_now(disk, none);
+    INFO("from operation " << k << " on: " << got.text() << "\n" << last_events(disk));
+    REQUIRE(got.over);
+    b.check_after(disk, got, false);
+    b.check_crashed(disk.after_crash(crash_mode::worst), got);
+  }
+}
+
+TEST_CASE("sweep: restore, the disk is full at each size", "[sweep]") {
+  const bool replaces = GENERATE(false, true);
+  begun b(replaces);
+  const std::uint64_t before = b.base.used_bytes();
+  std::size_t failed = 0, good = 0;
+  for (std::uint64_t i = 0; good < 3; i += step()) {
+    const std::uint64_t room = i < 40 ? i * 512 : (i - 30) * 16 * 512;
+    REQUIRE(room < 4'000'000);
+    simulated_disk disk = copy_of(b.base);
+    disk.set_capacity(before + room);
+    moment none;
+    const result got = b.restore_now(disk, none);
+    INFO(room << " bytes of room: " << got.text() << "\n" << last_events(disk));
+    if (got.failure) {
+      CHECK(got.code() == std::errc::no_space_on_device);
+      CHECK((disk.files("/out") == b.old));
+    }
+    CHECK_FALSE(begun::hides(disk));
+    disk.set_capacity(~std::uint64_t{0});
+    b.check_after(disk, got, true);
+    ++(got.good() ? good : failed);
+  }
+  CHECK(failed > 40 / step());
+}
+
+TEST_CASE("sweep: restore, troubles by chance", "[sweep]") {
+  std::size_t good = 0, crashed = 0;
+  const std::uint64_t first = disk_seed();
+  for (std::uint64_t seed = first; seed < first + rounds(120); ++seed) {
+    INFO("CONTRAIL_SWEEP_SEED=" << seed << " CONTRAIL_SWEEP_ROUNDS=1");
+    begun b(seed % 2 == 0, seed, true);
+    std::mt19937_64 random(seed);
+    simulated_disk disk = copy_of(b.base);
+    moment when;
+    const bool crashes = random() % 2 == 0;
+    if (crashes) when.power_fails_after = random() % 150;
+    for (std::uint64_t i = random() % 3; i > 0; --i) {
+      disk_fault fault;
+      fault.nth = random() % 150;
+      fault.applied = random() % 4 == 0;
+      disk.add(std::move(fault));
+    }
+    const result got = b.restore_now(disk, when);
+    INFO("restore: " << got.text() << "\n" << last_events(disk, 100));
+    if (got.over) b.check_after(disk, got, false);
+    b.check_crashed(disk.after_crash(crashes ? crash_mode::seeded : crash_mode::worst, random()), got);
+    if (got.good()) ++good;
+    if (!got.over) ++crashed;
+  }
+  if (rounds(120) < 100) return;
+  CHECK(good > 10);
+  CHECK(crashed > 10);
+}
+
+TEST_CASE("sweep: restore, a sync that is forgotten is found by a crash", "[sweep]") {
+  const bool replaces = GENERATE(false, true);
+  begun b(replaces);
+  std::size_t syncs = 0;
+  for (const disk_event& event : plain_run(b)) {
+    if (event.what != disk_request::sync && event.what != disk_request::sync_directory) continue;
+    INFO(to_string(event));
+    // Another run, other names: what is told apart is the number.
+    bool found = false;
+    for (std::uint64_t k = event.number; k <= plain_run(b).size() && !found; ++k) {
+      simulated_disk disk = copy_of(b.base);
+      disk.add(forgotten(event));
+      moment when;
+      when.power_fails_after = k;
+      const result got = b.restore_now(disk, when);
+      const simulated_disk after = disk.after_crash(crash_mode::worst);
+      file_map files = after.files("/out");
+      const auto is_torn = [&](const std::string& name, const std::string& bytes) {
+        if (name.rfind(".contrail-restore-", 0) == 0) return false;
+        const auto before = b.old.find(name);
+        const bool old_one = before != b.old.end() && before->second == bytes;
+        const bool new_one = b.fresh.count(name) != 0 && b.fresh.at(name) == bytes;
+        return (!old_one && !new_one) || (new_one && files.count(name + "-log") != 0);
+      };
+      found = std::any_of(files.begin(), files.end(), [&](const auto& f) { return is_torn(f.first, f.second); });
+      if (got.good()) {
+        for (const auto& [name, bytes] : b.fresh) found = found || files.count(name) == 0 || files[name] != bytes;
+      }
+    }
+    CHECK(found);
+    ++syncs;
+  }
+  CHECK(syncs >= 6);
 }

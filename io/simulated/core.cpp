@@ -112,6 +112,7 @@ bool disk_core::perform(operation& op, std::uint64_t epoch) noexcept {
 void disk_core::fail(operation& op, const disk_event& event, const disk_fault& fault) {
   op.count = 0;
   op.error = fault.error;
+  if (!fault.error) return;
   if (fault.applied) {
     if (op.names != nullptr) op.names->entries.clear();
     return;

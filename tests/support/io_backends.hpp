@@ -2,7 +2,13 @@
 
 #include <contrail/io/backend.hpp>
 #include <contrail/io/file_system.hpp>
+#include <contrail/io/simulated_disk.hpp>
+#include "support/temp_directory.hpp"
 
+#include <asio/any_io_executor.hpp>
+
+#include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -11,6 +17,37 @@ struct backend_case {
   std::string name;
   contrail::io::backend_options options;
   unsigned loop_threads = 1;
+  std::shared_ptr<contrail::io::simulated_disk> disk;   ///< null: the real one
+  bool short_transfers = false;
+
+  contrail::io::file_system files(asio::any_io_executor ex) const {
+    return disk != nullptr ? disk->mount(std::move(ex)) : contrail::io::file_system(std::move(ex), options);
+  }
+  void put(const std::filesystem::path& path, const std::string& bytes) const {
+    if (disk != nullptr) {
+      disk->write_file(path, bytes);
+    } else {
+      write_file(path, bytes);
+    }
+  }
+  std::string get(const std::filesystem::path& path) const { return disk != nullptr ? disk->read_file(path) : read_file(path); }
+  /// A directory, with those above it.
+  void provide(const std::filesystem::path& path) const {
+    if (disk != nullptr) {
+      disk->make_directory(path);
+    } else {
+      std::filesystem::create_directories(path);
+    }
+  }
+  bool exists(const std::filesystem::path& path) const { return disk != nullptr ? disk->exists(path) : std::filesystem::exists(path); }
+  void remove(const std::filesystem::path& path) const {
+    if (!exists(path)) return;
+    if (disk != nullptr) {
+      disk->remove(path);
+    } else {
+      std::filesystem::remove(path);
+    }
+  }
 };
 
 inline bool uring_works() {
@@ -41,5 +78,25 @@ inline std::vector<backend_case> backend_cases() {
   }
   add(backend_kind::threads, 64, 2, 1);
   add(backend_kind::threads, 64, 1, 3);
+  return cases;
+}
+
+/// The same, and simulated disks.
+inline std::vector<backend_case> all_backend_cases() {
+  std::vector<backend_case> cases = backend_cases();
+  const auto add = [&cases](const char* name, unsigned depth, bool short_transfers, unsigned loops) {
+    contrail::io::disk_options how;
+    how.depth = depth;
+    how.short_transfers = short_transfers;
+    backend_case c;
+    c.name = name;
+    c.loop_threads = loops;
+    c.short_transfers = short_transfers;
+    c.disk = std::make_shared<contrail::io::simulated_disk>(how);
+    cases.push_back(c);
+  };
+  add("simulated", 64, false, 1);
+  add("simulated, depth 1, 3 loop threads", 1, false, 3);
+  add("simulated, short transfers", 8, true, 1);
   return cases;
 }

@@ -45,7 +45,9 @@ inline std::uint64_t environment(const char* name, std::uint64_t otherwise) {
 inline std::uint64_t step(std::uint64_t otherwise = 1) { return std::max<std::uint64_t>(environment("CONTRAIL_SWEEP_STEP", otherwise), 1); }
 /// Seeds of each crash: CONTRAIL_SWEEP_SEEDS.
 inline std::uint64_t crash_seeds(std::uint64_t otherwise) { return environment("CONTRAIL_SWEEP_SEEDS", otherwise); }
-/// Of the disks: CONTRAIL_SWEEP_SEED.
+/// Rounds with troubles by chance: CONTRAIL_SWEEP_ROUNDS.
+inline std::uint64_t rounds(std::uint64_t otherwise) { return environment("CONTRAIL_SWEEP_ROUNDS", otherwise); }
+/// Of the disks, and of the first round: CONTRAIL_SWEEP_SEED.
 inline std::uint64_t disk_seed() { return environment("CONTRAIL_SWEEP_SEED", 1); }
 
 /// How a run ended.
@@ -118,6 +120,8 @@ result run_plain(simulated_disk& disk, Make make) {
 class bench {
  public:
   bench() {
+    options.seed = disk_seed();
+    options.patience = 3;
     plan.place = "/source";
     plan.databases.emplace_back("big", std::vector<std::string>{"big/one.db", "big/two.db"});
     plan.databases.emplace_back("small", std::vector<std::string>{"small.db"});
@@ -130,9 +134,6 @@ class bench {
   }
 
   simulated_disk fresh_disk() const {
-    contrail::io::disk_options options;
-    options.seed = disk_seed();
-    options.patience = 3;
     simulated_disk disk(options);
     for (const auto& [name, bytes] : contents) disk.write_file("/source/" + name, bytes);
     return disk;
@@ -238,6 +239,7 @@ class bench {
   /// The next backup succeeds and leaves nothing but whole sets.
   void check_next_backup(simulated_disk disk);
 
+  contrail::io::disk_options options;
   disk_engine::layout plan;
   file_map contents;
   disk_engine::layout_ptr layout;
@@ -245,30 +247,30 @@ class bench {
  private:
   static asio::awaitable<void> back_up_into(disk_engine::engine* engine, contrail::directory_repository* repo,
                                             contrail::backup_report* report) {
-    contrail::backup_options options;
-    options.memory = std::size_t{1} << 20;
-    options.lanes = 5;
-    contrail::backup_report got = co_await contrail::backup(*engine, *repo, options);
+    contrail::backup_options how;
+    how.memory = std::size_t{1} << 20;
+    how.lanes = 5;
+    contrail::backup_report got = co_await contrail::backup(*engine, *repo, how);
     *report = std::move(got);
   }
   static asio::awaitable<void> restore_into(const contrail::io::file_system* files, contrail::directory_repository* repo,
                                             disk_engine::restorer* with, std::string into, bool overwrite, std::string set) {
-    contrail::restore_options options;
-    options.set = set;
-    options.overwrite = overwrite;
-    options.memory = std::size_t{4} << 20;
-    options.files = files;
-    const contrail::restore_report got = co_await contrail::restore(*repo, *with, into, options);
+    contrail::restore_options how;
+    how.set = set;
+    how.overwrite = overwrite;
+    how.memory = std::size_t{4} << 20;
+    how.files = files;
+    const contrail::restore_report got = co_await contrail::restore(*repo, *with, into, how);
     (void)got;
   }
   static asio::awaitable<void> verify_all(const contrail::io::file_system* files, contrail::directory_repository* repo,
                                           contrail::restorer_registry* provers, const std::filesystem::path* scratch,
                                           contrail::verify_report* report) {
-    contrail::verify_options options;
-    options.memory = std::size_t{4} << 20;
-    options.files = files;
-    options.scratch = scratch;
-    contrail::verify_report got = co_await contrail::verify(*repo, provers, options);
+    contrail::verify_options how;
+    how.memory = std::size_t{4} << 20;
+    how.files = files;
+    how.scratch = scratch;
+    contrail::verify_report got = co_await contrail::verify(*repo, provers, how);
     *report = std::move(got);
   }
   static asio::awaitable<void> list_all(contrail::directory_repository* repo, std::vector<contrail::set_entry>* out) {
@@ -374,6 +376,14 @@ inline std::vector<disk_fault> faults_for(const disk_event& event) {
     default: break;
   }
   return out;
+}
+
+/// A sync that is not done, and nobody is told: as if the code had forgotten it.
+inline disk_fault forgotten(const disk_event& event) {
+  disk_fault f;
+  f.nth = event.number;
+  f.error.clear();
+  return f;
 }
 
 /// Another disk with the same content, everything durable.

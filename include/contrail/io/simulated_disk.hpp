@@ -49,7 +49,7 @@ struct disk_fault {
   std::uint64_t nth = 0;                ///< 0: the first that matches
   bool lasting = false;                 ///< that one and all later ones
   bool applied = false;                 ///< it is done, and fails all the same
-  std::error_code error = std::make_error_code(std::errc::io_error);
+  std::error_code error = std::make_error_code(std::errc::io_error);   ///< none: it is not done, and nobody is told
 };
 // A sync that fails marks as clean what was unsynced and loses it at the next crash; a later sync of the same file succeeds and does not
 // help. A removal of a whole directory that fails may have removed a part.
