@@ -106,16 +106,17 @@ asio::awaitable<void> placement::place_one(const std::filesystem::path& work, co
   const std::error_code ec = co_await calls::rename_new(fs_, from, target);
   if (calls::is_taken(ec)) fail(errc::set_exists, operation_, target.string(), {}, "a free place", "a file that came meanwhile");
   calls::check(ec, operation_, target);
-  fresh_.push_back(target);
+  fresh_.push_back(name);
 }
 
 asio::awaitable<void> placement::place(const std::filesystem::path& work, const std::vector<std::string>& names) {
   co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
-  const std::set<std::string> all(names.begin(), names.end());
+  std::vector<std::string_view> all(names.begin(), names.end());
+  std::sort(all.begin(), all.end());
   std::set<std::filesystem::path> directories;
   for (const std::string& name : names) {
     const std::vector<std::string> companions = with_.companions(name);
-    const auto other = std::find_if(companions.begin(), companions.end(), [&](const std::string& c) { return all.count(c) != 0; });
+    const auto other = std::find_if(companions.begin(), companions.end(), [&](std::string_view c) { return std::binary_search(all.begin(), all.end(), c); });
     if (other != companions.end()) {
       fail(errc::unsafe_path, operation_, *other, {}, "files that do not touch each other", "a name that would be part of " + name);
     }
@@ -130,8 +131,8 @@ asio::awaitable<void> placement::place(const std::filesystem::path& work, const 
 }
 
 asio::awaitable<void> placement::undo() {
-  for (const std::filesystem::path& path : fresh_) {
-    const std::error_code ignored = co_await calls::remove(fs_, path);
+  for (const std::string& name : fresh_) {
+    const std::error_code ignored = co_await calls::remove(fs_, into_ / name);
     (void)ignored;
   }
   fresh_.clear();

@@ -51,7 +51,7 @@ class placement {
   const std::string operation_;
   std::map<std::string, std::shared_ptr<void>> held_;   ///< the targets that exist
   std::vector<std::filesystem::path> made_;             ///< directories, outermost first
-  std::vector<std::filesystem::path> fresh_;            ///< files that had no predecessor
+  std::vector<std::string> fresh_;                      ///< names of files that had no predecessor; a path takes several times the room
 };
 
 /// "uid:gid" into `out`; leaves it alone when the text is no such thing.

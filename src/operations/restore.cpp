@@ -9,9 +9,9 @@
 #include <asio/this_coro.hpp>
 #include <asio/use_awaitable.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <exception>
-#include <map>
 #include <optional>
 #include <utility>
 
@@ -119,23 +119,26 @@ asio::awaitable<void> restoring::run(repository& from, std::string set, restore_
   std::unique_ptr<set_reader> reader = co_await from.open(id, memory_ / 4 * 3);
   const std::shared_ptr<const manifest> info = reader->info();
   // Nobody reads it soon: past the page cache, which the applications of this machine may want to keep.
-  const std::vector<copied_file> files =
+  std::vector<copied_file> files =
       co_await operations::copy_set(fs_, *reader, work_.path(), memory_ / 4, io::caching::direct, counters_, operation_);
   reader.reset();   // its memory is for the engine now
 
-  const recovery work = operations::make_recovery(work_.path(), info, files, false);
-  std::vector<std::string> names = co_await with_.recover(work);
-  std::map<std::string_view, const copied_file*> originals;
-  for (const copied_file& f : files) originals.emplace(f.file.name, &f);
+  // Lists of all files are let go as soon as may be: there may be very many.
+  std::optional<recovery> work = operations::make_recovery(work_.path(), info, files, false);
+  std::vector<std::string> names = co_await with_.recover(*work);
+  work.reset();
+  std::sort(files.begin(), files.end(), [](const copied_file& a, const copied_file& b) { return a.file.name < b.file.name; });
   for (const std::string& name : names) {
     if (!is_safe_name(name)) fail(errc::unsafe_path, operation_, name);
-    const auto original = originals.find(name);
-    const copied_file* const stored = original == originals.end() ? nullptr : original->second;
+    const auto original =
+        std::lower_bound(files.begin(), files.end(), name, [](const copied_file& f, const std::string& n) { return f.file.name < n; });
+    const copied_file* const stored = original == files.end() || original->file.name != name ? nullptr : &*original;
     co_await dress(name, stored);
     const calls::found result = co_await calls::stat(fs_, work_.path() / name);
     calls::check(result.ec, operation_, name);
     report.bytes += result.entry.facts.bytes;
   }
+  files = std::vector<copied_file>();
   co_await calls::sync_tree(fs_, work_.path(), operation_);
   co_await placing_.place(work_.path(), names);
   if (made_into_) {
