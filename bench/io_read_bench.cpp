@@ -7,6 +7,7 @@
 #include "support/reading.hpp"
 
 #include <asio/co_spawn.hpp>
+#include <asio/error.hpp>
 #include <asio/executor_work_guard.hpp>
 #include <asio/experimental/as_tuple.hpp>
 #include <asio/post.hpp>
@@ -16,6 +17,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <system_error>
 #include <thread>
 
 namespace {
@@ -40,6 +42,7 @@ asio::awaitable<void> lane(io::random_access_file& file, io::buffer_pool& pool, 
     while (got < chunk) {
       const asio::mutable_buffer rest = asio::buffer(buffer.buffer(), chunk) + got;
       auto [ec, n] = co_await file.async_read_some_at(at + got, rest, asio::experimental::as_tuple(asio::use_awaitable));
+      if (ec && ec != asio::error::eof) throw std::system_error(ec);
       if (ec || n == 0) break;
       got += n;
     }
@@ -68,7 +71,7 @@ void BM_contrail(benchmark::State& state, io::backend_kind backend, io::caching 
     for (unsigned i = 0; i < depth; ++i) {
       ++shared.running;
       asio::co_spawn(context, lane(file, pool, shared, chunk), [&](std::exception_ptr e) {
-        if (e) std::abort();
+        if (e) std::rethrow_exception(e);
         if (--shared.running == 0) clock.stop();
       });
     }

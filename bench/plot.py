@@ -8,7 +8,7 @@ import re
 import statistics
 import sys
 
-WIDTH, LEFT, RIGHT, BAR, GAP = 860, 230, 130, 16, 6
+WIDTH, LEFT, RIGHT, BAR, GAP = 920, 260, 170, 16, 6
 INK, FAINT, OURS, THEIRS = "#1f2933", "#d5dbe1", "#0b7285", "#adb5bd"
 
 
