@@ -212,15 +212,77 @@ TEST_CASE("sqlite in process: refusals", "[sqlite_in_process]") {
   CHECK(code_of([&] { sqlite_engine from(context.get_executor(), nullptr, sqlite_of_this_program()); }) == errc::invalid_parameter);
   sqlite_functions single = sqlite_of_this_program();
   single.threadsafe = []() { return 0; };
+  sqlite_functions configured = sqlite_of_this_program();   // what SQLITE_CONFIG_SINGLETHREAD leaves of them
+  configured.mutex_alloc = [](int) { return reinterpret_cast<sqlite3_mutex*>(8); };
+  configured.mutex_free = [](sqlite3_mutex*) {};
   create(place / "app.db");
   const connection app(place / "app.db");
   app.run("SELECT * FROM t LIMIT 1");
   CHECK(code_of([&] { sqlite_engine from(context.get_executor(), app.db, single); }) == errc::invalid_parameter);
+  CHECK(code_of([&] { sqlite_engine from(context.get_executor(), app.db, configured); }) == errc::invalid_parameter);
   CHECK(code_of([&] { back_up(app, place / "vault", kinds().front(), [] {}); }) == std::error_code());
+
+  const connection fresh(place / "empty.db");
+  ::close(::open((place / "empty.db").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  CHECK(code_of([&] { back_up(fresh, place / "vault", kinds().front(), [] {}); }) == errc::database_corrupted);
 
   const connection old(place / "old.db");
   old.run("CREATE TABLE t(x); INSERT INTO t VALUES(1)");
   CHECK(code_of([&] { back_up(old, place / "vault", kinds().front(), [] {}); }) == errc::logging_disabled);
+}
+
+TEST_CASE("sqlite in process: another file under the database's name is not touched", "[sqlite_in_process]") {
+  for (const bool later : {false, true}) {
+    const temp_directory place;
+    const auto file = place / "app.db";
+    create(file);
+    create(place / "other.db");
+    const std::string other = read_file(place / "other.db");
+    const connection app(file);
+    app.run("PRAGMA wal_autocheckpoint=0; " + add_rows(10));
+    asio::io_context context;
+    const auto replace = [&] { std::filesystem::rename(place / "other.db", file); };
+    std::error_code code;
+    try {
+      if (!later) replace();
+      const io::file_system files(context.get_executor());
+      sqlite_engine from(files, app.db, sqlite_of_this_program());
+      if (later) replace();
+      directory_repository vault(files, place / "vault");
+      run_on(context, 1, [&]() -> asio::awaitable<void> { (void)co_await backup(from, vault); });
+    } catch (const error& problem) {
+      code = problem.code();
+    }
+    CHECK(code == errc::source_replaced);
+    CHECK(read_file(file) == other);
+    CHECK(std::filesystem::exists(place / "app.db-wal"));
+  }
+}
+
+TEST_CASE("sqlite in process: when the application has closed its database, it is one that can be named by its path", "[sqlite_in_process]") {
+  for (const io::backend_kind kind : kinds()) {
+    INFO(io::to_string(kind));
+    const temp_directory place;
+    const auto file = place / "app.db";
+    create(file);
+    {
+      const connection app(file);
+      app.run("SELECT * FROM t LIMIT 1");
+      back_up(app, place / "vault", kind, [] {});
+    }
+    asio::io_context context;
+    const io::file_system files(context.get_executor(), on(kind));
+    sqlite_engine from(files, file);
+    directory_repository vault(files, place / "vault");
+    sqlite_restorer with(files);
+    restore_options over;
+    over.overwrite = true;
+    run_on(context, 1, [&]() -> asio::awaitable<void> {
+      (void)co_await backup(from, vault);
+      (void)co_await restore(vault, with, place.path(), over);
+    });
+    CHECK(rows_of(file) == std::to_string(rows_before));
+  }
 }
 
 TEST_CASE("sqlite in process: the application may close its connection while the backup runs", "[sqlite_in_process]") {

@@ -25,17 +25,19 @@ bool aligned_address(const void* data, std::uint64_t alignment) noexcept {
 bool prefer_page_cache(operation& op) noexcept {
   const bool can_pass = op.file->facts.alignment > 1;
   residency* const cache = op.file->cache.get();
-  if (cache == nullptr || op.bytes == 0 || (op.not_cached && can_pass)) return !can_pass;
-  const residency::run run = cache->look(op.offset, op.bytes);
-  if (run.resident) {
+  if (cache == nullptr || op.bytes == 0) return !can_pass;
+  if (!can_pass) {
+    const residency::run run = cache->look_exactly(op.offset, op.bytes);
     op.io.bytes = run.bytes;
-    op.io.through_cache = can_pass;
-    op.io.nowait = !op.not_cached;
+    op.io.drop_after = !run.resident;
     return true;
   }
-  if (can_pass) return false;
+  if (op.not_cached) return false;
+  const residency::run run = cache->look(op.offset, op.bytes);
+  if (!run.resident) return false;
   op.io.bytes = run.bytes;
-  op.io.drop_after = true;
+  op.io.through_cache = true;
+  op.io.nowait = op.file->knows_nowait;
   return true;
 }
 

@@ -24,6 +24,7 @@ struct file_state {
   bool registered = false;            ///< these are places in the ring's table; `native_facts` stands for the file elsewhere
   bool kept = false;                  ///< these belong to the process (`kept_descriptors`) and are not closed with the file
   std::intptr_t native_facts = -1;    ///< of a registered file: good for its length only
+  bool knows_nowait = true;           ///< the file system can read without waiting; the strand only
   std::unique_ptr<residency> cache;   ///< neutral only; null: nobody can tell
   file_facts facts;
 };

@@ -111,7 +111,9 @@ void request_queue::complete(operation* op, operation_list& ready) noexcept {
   }
 }
 
-void request_queue::collect(operation_list& ready) noexcept {
+/// True when an operation waits to be issued again.
+bool request_queue::collect(operation_list& ready) noexcept {
+  bool again = false;
   operation_list finished;
   driver_->reap(finished);
   while (operation* op = finished.pop()) {
@@ -120,18 +122,26 @@ void request_queue::collect(operation_list& ready) noexcept {
     // A cancellation that nobody asked for: the thread that submitted has ended.
     const bool disowned = op->error == asio::error::operation_aborted && !cancelled;
     if (disowned || (wants_reissue(*op) && !cancelled && is_transfer(*op))) {
-      if (op->io.nowait && !disowned) op->not_cached = true;
+      if (op->io.nowait && !disowned) {
+        if (op->error == std::errc::operation_not_supported) {
+          op->file->knows_nowait = false;   // overlayfs: what is resident is read from the cache all the same
+        } else {
+          op->not_cached = true;
+        }
+      }
       op->error.clear();
       op->count = 0;
       op->bounce.reset();
       op->at = operation::phase::waiting;
       waiting_.push(op);
+      again = true;
       continue;
     }
     if (cancelled && wants_reissue(*op) && is_transfer(*op)) op->error = asio::error::operation_aborted;
     if (is_transfer(*op)) bounce_buffers::finish(*op);
     complete(op, ready);
   }
+  return again;
 }
 
 /// True when the byte budget of this turn ended it.
@@ -188,9 +198,9 @@ void request_queue::turn() noexcept {
   collect(ready);
   const bool more = issue_waiting(ready);
   driver_->flush();
-  collect(ready);   // cached reads finish inside flush
+  const bool again = collect(ready);   // cached reads finish inside flush
   while (operation* op = ready.pop()) op->finish(op, true);
-  if (!waiting_.empty() && (more || in_flight_ == 0)) wake();
+  if (!waiting_.empty() && (more || again || in_flight_ == 0)) wake();
   if (in_flight_ > 0) {
     driver_->arm();
   } else {

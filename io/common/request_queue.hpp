@@ -47,7 +47,7 @@ class request_queue final : public driver_host, public std::enable_shared_from_t
   void turn() noexcept;
   void take_incoming() noexcept;
   void take_cancels(operation_list& ready) noexcept;
-  void collect(operation_list& ready) noexcept;
+  bool collect(operation_list& ready) noexcept;
   bool issue_waiting(operation_list& ready) noexcept;
   void complete(operation* op, operation_list& ready) noexcept;
 

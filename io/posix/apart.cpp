@@ -37,27 +37,43 @@ bool take_own_table(std::span<const int> keep) noexcept {
   return true;
 }
 
+/// All signals blocked: a handler of the application must not run apart, what it writes to would not be there.
+class signals_blocked {
+ public:
+  signals_blocked() noexcept {
+    sigset_t all;
+    sigfillset(&all);
+    done_ = ::pthread_sigmask(SIG_SETMASK, &all, &before_) == 0;
+  }
+  ~signals_blocked() {
+    if (done_) ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+  signals_blocked(const signals_blocked&) = delete;
+  signals_blocked& operator=(const signals_blocked&) = delete;
+  bool done() const noexcept { return done_; }
+
+ private:
+  sigset_t before_;
+  bool done_;
+};
+
 }  // namespace
 
 bool run_apart(std::span<const int> keep, const std::function<void()>& work) {
   bool ran = false;
-  // A signal handler of the application must not run there: what it writes to would not be there.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  if (::pthread_sigmask(SIG_SETMASK, &all, &before) != 0) return false;
   std::thread apart;
   try {
+    const signals_blocked mask;   // the thread inherits it
+    if (!mask.done()) return false;
     apart = std::thread([&] {
       if (!take_own_table(keep)) return;
       work();
       ran = true;
     });
   } catch (const std::system_error&) {
-    // No thread: said by the result.
+    return false;
   }
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (apart.joinable()) apart.join();
+  apart.join();
   return ran;
 }
 

@@ -1,5 +1,7 @@
 #include "posix/kept_descriptors.hpp"
 
+#include <contrail/io/kept_descriptors.hpp>
+
 #include "common/file_state.hpp"
 #include "posix/reading.hpp"
 
@@ -7,6 +9,7 @@
 #include <mutex>
 #include <utility>
 
+#include <dirent.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -86,4 +89,44 @@ void release_kept(const file_state& file) noexcept {
   if (at != all.files.end()) --at->second.uses;
 }
 
+namespace {
+
+/// How many descriptors of this process lead to the file; -1 when that cannot be told.
+int count_descriptors(const identity& which) noexcept {
+  DIR* const all = ::opendir("/proc/self/fd");
+  if (all == nullptr) return -1;
+  int count = 0;
+  while (const dirent* const one = ::readdir(all)) {
+    struct stat facts {};
+    if (one->d_name[0] >= '0' && one->d_name[0] <= '9' && ::fstatat(::dirfd(all), one->d_name, &facts, 0) == 0 &&
+        static_cast<std::uint64_t>(facts.st_dev) == which.first && static_cast<std::uint64_t>(facts.st_ino) == which.second) {
+      ++count;
+    }
+  }
+  ::closedir(all);
+  return count;
+}
+
+}  // namespace
+
+bool forget_kept(std::uint64_t device, std::uint64_t inode) noexcept {
+  table& all = kept_files();
+  const std::scoped_lock lock(all.guard);
+  const identity which{device, inode};
+  const auto at = all.files.find(which);
+  if (at == all.files.end()) return true;
+  const kept& entry = at->second;
+  if (entry.uses != 0 || count_descriptors(which) != 1 + (entry.direct >= 0 ? 1 : 0)) return false;
+  ::close(entry.cached);
+  if (entry.direct >= 0) ::close(entry.direct);
+  all.files.erase(at);
+  return true;
+}
+
 }  // namespace contrail::io::detail
+
+namespace contrail::io {
+
+bool forget_kept_descriptors(std::uint64_t device, std::uint64_t inode) noexcept { return detail::forget_kept(device, inode); }
+
+}  // namespace contrail::io

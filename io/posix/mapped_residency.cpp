@@ -62,6 +62,20 @@ class mapped_residency final : public residency {
     return {static_cast<std::size_t>(end - offset), false};
   }
 
+  run look_exactly(std::uint64_t offset, std::size_t bytes) noexcept override {
+    if (offset >= bytes_) return {bytes, false};
+    const std::uint64_t first = offset / page_ * page_;
+    const std::uint64_t end = std::min<std::uint64_t>(bytes_, offset + bytes);
+    std::array<unsigned char, 64> pages;
+    const std::uint64_t length = std::min<std::uint64_t>(pages.size() * page_, end - first);
+    if (::mincore(map_ + first, length, pages.data()) != 0) return {static_cast<std::size_t>(end - offset), true};
+    const auto count = static_cast<std::size_t>((length + page_ - 1) / page_);
+    const bool resident = (pages[0] & 1U) != 0;
+    std::size_t same = 1;
+    while (same < count && ((pages[same] & 1U) != 0) == resident) ++same;
+    return {static_cast<std::size_t>(std::min(end, first + same * page_) - offset), resident};
+  }
+
  private:
   /// Looks at the next pages behind what is known to be resident; false when one is missing.
   bool extend() noexcept {

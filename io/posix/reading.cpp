@@ -37,10 +37,8 @@ int reopen_for_reading(int descriptor) {
 }
 
 int try_reopen_direct(int descriptor) {
-  const int fd = reopen(descriptor, O_DIRECT);
-  if (fd < 0 || direct_alignment(fd) != 0) return fd;
-  ::close(fd);
-  return -1;
+  // Asked first: to open and then to close again would drop the locks that the process holds on the file.
+  return direct_alignment(descriptor) == 0 ? -1 : reopen(descriptor, O_DIRECT);
 }
 
 unsigned direct_alignment(int descriptor) {
@@ -58,7 +56,10 @@ unsigned direct_alignment(int descriptor) {
 void describe_reading(const reading_pair& pair, caching wanted, file_state& file) {
   file.facts.cache = wanted == caching::direct && pair.direct < 0 ? caching::cached : wanted;
   file.facts.alignment = pair.direct >= 0 && wanted != caching::cached ? direct_alignment(pair.direct) : 1;
-  if (wanted != caching::neutral) return;
+  if (wanted != caching::neutral) {
+    (void)::posix_fadvise(pair.cached, 0, 0, POSIX_FADV_NORMAL);   // a kept descriptor may have served otherwise
+    return;
+  }
   struct stat facts {};
   if (::fstat(pair.cached, &facts) == 0) file.cache = map_residency(pair.cached, facts);
   // Should a page go between the look and the read, then only what was asked for is fetched, not a window.

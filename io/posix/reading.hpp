@@ -14,7 +14,7 @@ struct reading_pair {
 
 /// Opens once more the file that a descriptor (also O_PATH) stands for, whatever happened to its name. Throws std::system_error.
 int reopen_for_reading(int descriptor);
-/// The same past the page cache; -1 where the file system refuses.
+/// The same past the page cache; -1 where the file system refuses. Closes nothing.
 int try_reopen_direct(int descriptor);
 /// What a direct descriptor demands; 0: direct transfers are not possible after all.
 unsigned direct_alignment(int descriptor);

@@ -1,5 +1,6 @@
 #include "common/aligned_memory.hpp"
 #include "common/backends.hpp"
+#include "posix/apart.hpp"
 
 #include <cerrno>
 #include <cstring>
@@ -98,7 +99,7 @@ backend_probe probe_uring() {
   probe.available = true;
   probe.registered_buffers = registered == 0;
   // The table is the last thing that is tried on this ring; it goes with it.
-  probe.direct_descriptors = io_uring_register_files_sparse(&ring, 2) == 0;
+  probe.direct_descriptors = io_uring_register_files_sparse(&ring, 2) == 0 && run_apart({}, [] {});
   probe.why = "ring set up, a NOP came back; ";
   probe.why += registered == 0 ? "buffers can be registered" : "buffers are not registered (memory-lock limit)";
   return probe;

@@ -28,6 +28,7 @@ struct opened_apart {
 bool registered_files::make_table() noexcept {
   const std::scoped_lock lock(guard_);
   if (table_ == state::untried) {
+    owner_ = ::getpid();
     table_ = io_uring_register_files_sparse(&ring_, static_cast<unsigned>(taken_.size())) == 0 ? state::made : state::refused;
   }
   return table_ == state::made;
@@ -95,10 +96,13 @@ bool registered_files::open(int path_descriptor, caching wanted, file_state& fil
 }
 
 void registered_files::close(file_state& file) noexcept {
+  const bool ours = owner_ == ::getpid();
   for (std::intptr_t* place : {&file.native, &file.native_cached}) {
     if (*place < 0) continue;
-    put(static_cast<int>(*place), -1);
-    give_back(static_cast<int>(*place));
+    if (ours) {
+      put(static_cast<int>(*place), -1);
+      give_back(static_cast<int>(*place));
+    }
     *place = -1;
   }
   if (file.native_facts >= 0) ::close(static_cast<int>(file.native_facts));

@@ -31,6 +31,7 @@ class registered_files {
   io_uring& ring_;
   std::mutex guard_;
   enum class state { untried, made, refused } table_ = state::untried;
+  int owner_ = 0;   // the process that made the table; its children share it and must not touch it
   std::array<bool, 64> taken_{};
 };
 

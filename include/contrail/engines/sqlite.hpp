@@ -32,8 +32,8 @@ struct sqlite_options {
 ///
 /// Refused as well: not WAL mode -516, incremental -526, a hot rollback journal or a recovery elsewhere -523, an exclusive lock elsewhere
 /// -1207 after `busy_timeout`, several hard links -1023, no database -1206.
-/// The source is never changed, but for what any leaving connection does: the last one merges the log into the database, except a log
-/// that a crashed application left. SQLite's calls block; they run on a worker of the engine.
+/// The source is never changed, but for what any leaving connection does: the last one merges the log into the database; by path, except
+/// a log that a crashed application left. SQLite's calls block; they run on a worker of the engine.
 class sqlite_engine final : public engine {
  public:
   sqlite_engine(asio::any_io_executor ex, std::filesystem::path database, sqlite_options options = {});
@@ -42,7 +42,8 @@ class sqlite_engine final : public engine {
   /// <contrail/engines/sqlite/functions.hpp>; everything goes through it, and it must allow several threads (SQLITE_THREADSAFE not 0).
   /// The connection is asked for the database's name and VFS here, on the calling thread, and never used again: it may work, or be
   /// closed, while a backup runs. The files are read in a way that leaves the process's locks alone (`io::open_options::lock_neutral`).
-  /// Throws `contrail::error`: -1003 for a database without a file.
+  /// Throws `contrail::error`: -1003 for a database without a file or a SQLite for one thread, `errc::source_replaced` when the name leads
+  /// to another file by now (also later, when a backup begins).
   sqlite_engine(asio::any_io_executor ex, sqlite3* connection, const sqlite_functions& sqlite, sqlite_options options = {});
   sqlite_engine(io::file_system files, sqlite3* connection, const sqlite_functions& sqlite, sqlite_options options = {});
   ~sqlite_engine() override;

@@ -10,8 +10,8 @@ enum class access : std::uint8_t { read, write, read_write };
 /// cached: through the page cache. direct: past it; where the file system refuses, through it (see `file_facts::cache`).
 /// neutral, for reading: what is in the page cache is read from there, without waiting; what is not is read past it. So neither a cold
 /// file fills the cache nor a warm one is read from the disk again, and what was resident stays. Where the file system refuses direct
-/// transfers, what a read brought in goes again. Neutral means direct where the system does not tell what is resident: to a process that
-/// neither owns the file nor may write it.
+/// transfers, what a read brought in goes again. Neutral means direct with a writing `mode`, and where the system does not tell what is
+/// resident: to a process that neither owns the file nor may write it (cached, where it cannot be direct either).
 enum class caching : std::uint8_t { cached, direct, neutral };
 
 /// Trivially destructible: pass a named object (GCC 12).

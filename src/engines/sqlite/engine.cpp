@@ -46,6 +46,19 @@ struct pinned_connection {
 
 namespace {
 
+/// Compiled for several threads, and not told otherwise when it was started (SQLITE_CONFIG_SINGLETHREAD): its mutexes are real ones.
+bool allows_threads(const sqlite_functions& sql) {
+  if (sql.threadsafe() == 0) {
+    return false;
+  }
+  sqlite3_mutex* const one = sql.mutex_alloc(SQLITE_MUTEX_FAST);
+  sqlite3_mutex* const other = sql.mutex_alloc(SQLITE_MUTEX_FAST);
+  const bool real = one != nullptr && one != other;
+  sql.mutex_free(one);
+  sql.mutex_free(other);
+  return real;
+}
+
 /// Asks the application's connection, on the application's thread.
 std::filesystem::path file_of(sqlite3* connection, const sqlite_functions& sql) {
   const char* const name = connection != nullptr ? sql.db_filename(connection, "main") : nullptr;
@@ -53,16 +66,24 @@ std::filesystem::path file_of(sqlite3* connection, const sqlite_functions& sql) 
     fail(errc::invalid_parameter, "attach to the application's database", {}, {}, "a connection to a database in a file",
          connection == nullptr ? "no connection" : "a temporary database or one in memory");
   }
-  if (sql.threadsafe() == 0) {
+  if (!allows_threads(sql)) {
     fail(errc::invalid_parameter, "attach to the application's database", name, {}, "a SQLite that allows several threads",
-         "one that was compiled with SQLITE_THREADSAFE=0");
+         "one that was compiled with SQLITE_THREADSAFE=0 or configured with SQLITE_CONFIG_SINGLETHREAD");
   }
   return name;
 }
 
 sqlite::access_way way_of(sqlite3* connection, const sqlite_functions& sql) {
-  (void)file_of(connection, sql);   // refuses what is no connection to a file
+  const std::filesystem::path file = file_of(connection, sql);
   sqlite::access_way out;
+  // A connection to another file, by this name, would share the application's log and bring both to ruin.
+  int moved = 0;
+  const auto facts = sqlite::look_at(file);
+  if (!facts || sql.file_control(connection, "main", SQLITE_FCNTL_HAS_MOVED, &moved) != SQLITE_OK || moved != 0) {
+    fail(errc::source_replaced, "attach to the application's database", file.string(), {}, "the file that the application has open",
+         facts ? "another file of that name" : "no file of that name");
+  }
+  out.identity = facts->identity;
   out.sql = sql;
   out.in_process = true;
   sqlite3_vfs* vfs = nullptr;
@@ -74,7 +95,15 @@ sqlite::access_way way_of(sqlite3* connection, const sqlite_functions& sql) {
 }
 
 sqlite::place look_from(const sqlite::engine_core& core) {
-  return core.way.in_process ? sqlite::examine_open(core.database) : sqlite::examine(core.database);
+  if (!core.way.in_process) {
+    return sqlite::examine(core.database);
+  }
+  sqlite::place out = sqlite::examine_open(core.database);
+  if (out.identity != core.way.identity) {
+    fail(errc::source_replaced, "claim the database", core.database.string(), {}, "the file that the application has open",
+         "another file of that name");
+  }
+  return out;
 }
 
 /// What SQLite reads through a VFS of the application's need not be what stands in the file.
@@ -82,6 +111,10 @@ asio::awaitable<void> require_plain_file(std::shared_ptr<sqlite::engine_core> co
   io::lease scratch = co_await core->headers.async_acquire(asio::use_awaitable);
   const asio::mutable_buffer front = asio::buffer(scratch.buffer(), sqlite::database_header_bytes);
   const std::size_t got = co_await sqlite::read_fully(file, 0, front, core->database.string());
+  if (got == 0) {
+    fail(errc::database_corrupted, "open the database", core->database.string(), 0, "a SQLite database",
+         "the file is empty: no database has been written to it yet");
+  }
   if (!sqlite::parse_database_header(std::string_view(static_cast<const char*>(front.data()), got))) {
     fail(errc::database_corrupted, "open the database", core->database.string(), 0, "the header of a SQLite 3 database",
          "something else: the database is encrypted, or its VFS " + core->way.vfs + " keeps it in a form of its own");

@@ -108,6 +108,9 @@ std::shared_ptr<void> hold_target(const std::filesystem::path& file) {
     fail(errc::database_locked, holding, path.string(), {}, {}, "this process runs a backup or another restore of it");
   }
   // Before we open it ourselves: closing would take the locks of a connection in this process away.
+  if (!open_in_this_process(facts->identity)) {
+    fail(errc::database_locked, holding, path.string(), {}, "a system that tells who has the database open", "no /proc/self/fd");
+  }
   refuse_openers(path, facts->identity, descriptor());
   bool writable = true;
   out->file = descriptor(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));

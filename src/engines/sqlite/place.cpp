@@ -135,7 +135,12 @@ place examine_open(const std::filesystem::path& database) { return look_at_name(
 
 place examine(const std::filesystem::path& database) {
   place out = look_at_name(database);
-  if (open_in_this_process(out.identity)) {
+  const std::optional<bool> open = open_in_this_process(out.identity);
+  if (!open) {
+    fail(errc::database_locked, "claim the database", database.string(), {}, "a system that tells whether this process has the database open",
+         "no /proc/self/fd");
+  }
+  if (*open) {
     // Closing our descriptor would take the locks of that connection away, and SQLite would lose transactions.
     fail(errc::database_locked, "claim the database", database.string(), {}, "a database that only other processes have open",
          "this process itself has it open; give the engine that connection instead of the path, or take the backup from another process");

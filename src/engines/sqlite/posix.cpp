@@ -1,5 +1,7 @@
 #include "posix.hpp"
 
+#include <contrail/io/kept_descriptors.hpp>
+
 #include <cerrno>
 #include <cstdlib>
 
@@ -53,11 +55,11 @@ name_facts facts_of(const struct ::stat& from) noexcept {
 
 bool is_number(const char* text) noexcept { return *text >= '0' && *text <= '9'; }
 
-/// The first open descriptor of a process (`/proc/<process>/fd`) that is one of `files`.
-bool has_open(const std::string& process, std::span<const file_identity> files, int except) {
+/// Has a process (`/proc/<process>/fd`) one of `files` open? Nothing when it cannot be told.
+std::optional<bool> has_open(const std::string& process, std::span<const file_identity> files, int except) {
   const directory open(("/proc/" + process + "/fd").c_str());
   if (open.handle == nullptr) {
-    return false;
+    return {};
   }
   while (const ::dirent* const entry = ::readdir(open.handle)) {
     struct ::stat facts {};
@@ -159,7 +161,7 @@ std::optional<std::string> find_opener(std::span<const file_identity> files, int
       continue;
     }
     const std::string process(entry->d_name);
-    if (has_open(process, files, process == self ? except : -1)) {
+    if (has_open(process, files, process == self ? except : -1).value_or(false)) {
       if (process == self) {
         return "this process itself";
       }
@@ -173,6 +175,10 @@ std::optional<std::string> find_opener(std::span<const file_identity> files, int
   return {};
 }
 
-bool open_in_this_process(file_identity file) { return has_open("self", {&file, 1}, -1); }
+std::optional<bool> open_in_this_process(file_identity file) {
+  // What lock-neutral reading kept of it, when that is all.
+  io::forget_kept_descriptors(file.device, file.inode);
+  return has_open("self", {&file, 1}, -1);
+}
 
 }  // namespace contrail::sqlite

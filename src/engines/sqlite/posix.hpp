@@ -55,7 +55,7 @@ void unlock(const descriptor& database) noexcept;
 /// A process that has one of these files open, in words; our own `except` does not count. Processes that we may not look into are passed
 /// over.
 std::optional<std::string> find_opener(std::span<const file_identity> files, int except);
-/// Does this process have the file open?
-bool open_in_this_process(file_identity file);
+/// Does this process have the file open? Nothing when it cannot be told (no /proc).
+std::optional<bool> open_in_this_process(file_identity file);
 
 }  // namespace contrail::sqlite

@@ -130,7 +130,7 @@ void reader::open_and_pin(std::chrono::milliseconds busy_timeout) {
   if (code != SQLITE_OK) {
     if ((code & 0xff) == SQLITE_BUSY && code != SQLITE_BUSY_RECOVERY) {
       fail(errc::database_locked, "pin the database", path, {}, "a database that others may read",
-           fmt::format("another process held it exclusively for {} ms (locking_mode=EXCLUSIVE, recovery, or a change of its journal mode)",
+           fmt::format("another connection held it exclusively for {} ms (locking_mode=EXCLUSIVE, recovery, or a change of its journal mode)",
                        busy_timeout.count()));
     }
     fail_by_sqlite(sql_, db_, code, "pin the database", path);

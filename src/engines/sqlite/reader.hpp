@@ -27,6 +27,7 @@ struct access_way {
   access_way() : sql(linked_sqlite()) {}
   sqlite_functions sql;
   std::string vfs;                 ///< empty: SQLite's default
+  file_identity identity;          ///< in process: of the file that the application has open
   bool in_process = false;         ///< this process has the database open, through `sql`: no descriptor of it may be closed here
 };
 

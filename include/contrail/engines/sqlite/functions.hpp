@@ -20,6 +20,8 @@ struct sqlite_functions {
   decltype(&sqlite3_filename_wal) filename_wal;
   decltype(&sqlite3_finalize) finalize;
   decltype(&sqlite3_libversion) libversion;
+  decltype(&sqlite3_mutex_alloc) mutex_alloc;
+  decltype(&sqlite3_mutex_free) mutex_free;
   decltype(&sqlite3_open_v2) open_v2;
   decltype(&sqlite3_prepare_v2) prepare_v2;
   decltype(&sqlite3_step) step;
@@ -46,6 +48,8 @@ struct sqlite_functions {
   out.filename_wal = &sqlite3_filename_wal;
   out.finalize = &sqlite3_finalize;
   out.libversion = &sqlite3_libversion;
+  out.mutex_alloc = &sqlite3_mutex_alloc;
+  out.mutex_free = &sqlite3_mutex_free;
   out.open_v2 = &sqlite3_open_v2;
   out.prepare_v2 = &sqlite3_prepare_v2;
   out.step = &sqlite3_step;
