@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdio>
 #include <new>
+#include <vector>
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -62,18 +63,20 @@ class mapped_residency final : public residency {
     return {static_cast<std::size_t>(end - offset), false};
   }
 
+  /// Judged by what was resident before our own reads came near: reading the last of what a sequential reader had fetched makes the kernel
+  /// fetch more, which must not pass for what was there.
   run look_exactly(std::uint64_t offset, std::size_t bytes) noexcept override {
     if (offset >= bytes_) return {bytes, false};
-    const std::uint64_t first = offset / page_ * page_;
     const std::uint64_t end = std::min<std::uint64_t>(bytes_, offset + bytes);
-    std::array<unsigned char, 64> pages;
-    const std::uint64_t length = std::min<std::uint64_t>(pages.size() * page_, end - first);
-    if (::mincore(map_ + first, length, pages.data()) != 0) return {static_cast<std::size_t>(end - offset), true};
-    const auto count = static_cast<std::size_t>((length + page_ - 1) / page_);
-    const bool resident = (pages[0] & 1U) != 0;
-    std::size_t same = 1;
-    while (same < count && ((pages[same] & 1U) != 0) == resident) ++same;
-    return {static_cast<std::size_t>(std::min(end, first + same * page_) - offset), resident};
+    if (!remember(offset / page_ * page_, std::min(bytes_, end + window_))) return {static_cast<std::size_t>(end - offset), true};
+    auto at = static_cast<std::size_t>((offset - memory_first_) / page_);
+    const bool resident = memory_[at] != 0;
+    std::uint64_t until = offset / page_ * page_;
+    while (until < end && (memory_[at] != 0) == resident) {
+      until += page_;
+      ++at;
+    }
+    return {static_cast<std::size_t>(std::min(end, until) - offset), resident};
   }
 
  private:
@@ -89,12 +92,44 @@ class mapped_residency final : public residency {
     return present == count;
   }
 
+  /// Makes `memory_` reach from `first` to `end`, both in bytes. False when the system does not say.
+  bool remember(std::uint64_t first, std::uint64_t end) noexcept {
+    constexpr std::uint64_t behind = std::uint64_t{8} << 20;   // several readers, not all at one place
+    try {
+      const std::uint64_t known = memory_first_ + memory_.size() * page_;
+      if (first < memory_first_ || first > known) {
+        memory_.clear();
+        memory_first_ = first;
+      } else if (first - memory_first_ > 2 * behind) {
+        const std::uint64_t old = (first - memory_first_ - behind) / page_;
+        memory_.erase(memory_.begin(), memory_.begin() + static_cast<std::ptrdiff_t>(old));
+        memory_first_ += old * page_;
+      }
+      while (memory_first_ + memory_.size() * page_ < end) {
+        const std::uint64_t from = memory_first_ + memory_.size() * page_;
+        const std::uint64_t length = std::min<std::uint64_t>(64 * page_, bytes_ - from);
+        const std::size_t old = memory_.size();
+        memory_.resize(old + static_cast<std::size_t>((length + page_ - 1) / page_));
+        if (::mincore(map_ + from, length, memory_.data() + old) != 0) {
+          memory_.resize(old);
+          return false;
+        }
+        for (std::size_t i = old; i < memory_.size(); ++i) memory_[i] &= 1U;
+      }
+      return true;
+    } catch (...) {
+      return false;   // no memory for a few thousand bytes
+    }
+  }
+
   std::byte* map_;
   std::uint64_t bytes_;
   std::uint64_t window_;
   std::uint64_t page_;
   std::uint64_t known_first_ = 0;   // resident when it was looked at, a window ago at most
   std::uint64_t known_end_ = 0;
+  std::vector<unsigned char> memory_;   // by page from memory_first_: was it resident
+  std::uint64_t memory_first_ = 0;
 };
 
 }  // namespace
