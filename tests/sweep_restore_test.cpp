@@ -135,7 +135,7 @@ TEST_CASE("sweep: restore, each operation fails", "[sweep]") {
       if (!got.good()) ++failed;
     }
   }
-  WARN(events.size() << " operations, " << runs << " runs, " << failed << " failed");
+  tell(std::ostringstream() << events.size() << " operations, " << runs << " runs, " << failed << " failed");
 }
 
 TEST_CASE("sweep: restore, the system crashes after each operation", "[sweep]") {
@@ -157,7 +157,7 @@ TEST_CASE("sweep: restore, the system crashes after each operation", "[sweep]") 
       ++runs;
     }
   }
-  WARN(operations << " operations, " << runs << " crashes");
+  tell(std::ostringstream() << operations << " operations, " << runs << " crashes");
 }
 
 TEST_CASE("sweep: restore, cancelled at each turn of the event loop", "[sweep]") {
@@ -183,7 +183,7 @@ TEST_CASE("sweep: restore, cancelled at each turn of the event loop", "[sweep]")
   }
   CHECK(cancelled > 100 / step());
   CHECK(placed > 0);
-  WARN(cancelled << " cancelled, " << placed << " restored");
+  tell(std::ostringstream() << cancelled << " cancelled, " << placed << " restored");
 }
 
 TEST_CASE("sweep: restore, the context is destroyed at each turn", "[sweep]") {
@@ -202,7 +202,7 @@ TEST_CASE("sweep: restore, the context is destroyed at each turn", "[sweep]") {
     REQUIRE(turn < 100'000);
   }
   CHECK(runs > 100 / step());
-  WARN(runs << " runs");
+  tell(std::ostringstream() << runs << " runs");
 }
 
 TEST_CASE("sweep: restore, nothing works any more from each operation on", "[sweep]") {

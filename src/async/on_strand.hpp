@@ -54,7 +54,10 @@ class start_on_strand {
   void operator()(Handler&& handler, asio::awaitable<T> work) const {
     auto slot = asio::get_associated_cancellation_slot(handler);
     if (slot.is_connected() && control_->cancellable) {
-      slot.assign([c = control_](asio::cancellation_type type) {
+      // Weak: the caller's signal may outlive the context, which no strand may.
+      slot.assign([weak = std::weak_ptr<call_control>(control_)](asio::cancellation_type type) {
+        const auto c = weak.lock();
+        if (!c) return;
         asio::post(c->strand, [c, type] {
           if (c->live) c->signal.emit(type);
         });

@@ -15,12 +15,14 @@
 #include <catch2/catch.hpp>
 
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
+#include <sstream>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -41,14 +43,28 @@ inline std::uint64_t environment(const char* name, std::uint64_t otherwise) {
   const char* const text = std::getenv(name);
   return text == nullptr || *text == '\0' ? otherwise : std::strtoull(text, nullptr, 10);
 }
-/// Every so manieth place only: CONTRAIL_SWEEP_STEP, else `otherwise`.
-inline std::uint64_t step(std::uint64_t otherwise = 1) { return std::max<std::uint64_t>(environment("CONTRAIL_SWEEP_STEP", otherwise), 1); }
+/// Every so manieth place only: CONTRAIL_SWEEP_STEP, else all; where sanitizers make it slow, fewer.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool sanitized = true;
+#elif defined(__has_feature)
+constexpr bool sanitized = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
+#else
+constexpr bool sanitized = false;
+#endif
+inline std::uint64_t step(std::uint64_t otherwise = sanitized ? 5 : 1) { return std::max<std::uint64_t>(environment("CONTRAIL_SWEEP_STEP", otherwise), 1); }
 /// Seeds of each crash: CONTRAIL_SWEEP_SEEDS.
 inline std::uint64_t crash_seeds(std::uint64_t otherwise) { return environment("CONTRAIL_SWEEP_SEEDS", otherwise); }
 /// Rounds with troubles by chance: CONTRAIL_SWEEP_ROUNDS.
 inline std::uint64_t rounds(std::uint64_t otherwise) { return environment("CONTRAIL_SWEEP_ROUNDS", otherwise); }
 /// Of the disks, and of the first round: CONTRAIL_SWEEP_SEED.
 inline std::uint64_t disk_seed() { return environment("CONTRAIL_SWEEP_SEED", 1); }
+
+/// What a sweep went through, when CONTRAIL_SWEEP_TALK is set.
+inline void tell(const std::ostream& text) {
+  if (environment("CONTRAIL_SWEEP_TALK", 0) == 0) return;
+  const std::string words = dynamic_cast<const std::ostringstream&>(text).str();
+  std::fprintf(stderr, "%s: %s\n", Catch::getResultCapture().getCurrentTestName().c_str(), words.c_str());
+}
 
 /// How a run ended.
 struct result {
@@ -239,12 +255,6 @@ class bench {
   /// The next backup succeeds and leaves nothing but whole sets.
   void check_next_backup(simulated_disk disk);
 
-  contrail::io::disk_options options;
-  disk_engine::layout plan;
-  file_map contents;
-  disk_engine::layout_ptr layout;
-
- private:
   static asio::awaitable<void> back_up_into(disk_engine::engine* engine, contrail::directory_repository* repo,
                                             contrail::backup_report* report) {
     contrail::backup_options how;
@@ -253,6 +263,13 @@ class bench {
     contrail::backup_report got = co_await contrail::backup(*engine, *repo, how);
     *report = std::move(got);
   }
+
+  contrail::io::disk_options options;
+  disk_engine::layout plan;
+  file_map contents;
+  disk_engine::layout_ptr layout;
+
+ private:
   static asio::awaitable<void> restore_into(const contrail::io::file_system* files, contrail::directory_repository* repo,
                                             disk_engine::restorer* with, std::string into, bool overwrite, std::string set) {
     contrail::restore_options how;
