@@ -364,3 +364,26 @@ TEST_CASE("sqlite: a session's pin that is dropped without an end frees everythi
   CHECK_FALSE(std::filesystem::exists(file.string() + ".contrail-lock"));
   CHECK(round_trip(file, place / "set").find("\n220|") != std::string::npos);
 }
+
+TEST_CASE("sqlite: a log that grew under the backup is merged at its end, not within the next commit", "[sqlite_engine]") {
+  for (const bool large : {false, true}) {
+    const temp_directory place;
+    const auto file = place / "app.db";
+    make_wal_database(file, 50);
+    sqlite_shell shell(file);
+    shell.ask("SELECT count(*) FROM t;");
+    const std::string before = read_file(file);
+    const auto grow = [&](const std::string& step) {
+      if (step == "copied") {
+        shell.ask("PRAGMA wal_autocheckpoint=0; " + add_rows(large ? 20'000 : 100));
+      }
+    };
+    copy_by_hand(file, place / "set", grow);
+    // The log is not made anew, and not cut: that would have to wait for others.
+    CHECK(std::filesystem::file_size(place / "app.db-wal") > (large ? std::uintmax_t{4} << 20 : 0));
+    CHECK((read_file(file) != before) == large);
+    CHECK(shell.ask("SELECT count(*) FROM t;") == (large ? "20050" : "150"));
+    shell.quit();
+    CHECK(sqlite_run(file, "PRAGMA integrity_check;") == "ok");
+  }
+}

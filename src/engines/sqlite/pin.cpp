@@ -301,7 +301,10 @@ asio::awaitable<void> sqlite_pin::end(bool) {
   }
   auto held = std::move(held_);
   held_.reset();
-  auto closing = [held] { held->connection.reset(); };
+  auto closing = [held] {
+    held->connection->release_and_merge();
+    held->connection.reset();
+  };
   co_await core_->work.async_run(std::move(closing), asio::use_awaitable);
   // Not left to the last owner: a source that somebody forgot must not keep the next backup away.
   held->body.reset();

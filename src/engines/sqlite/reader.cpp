@@ -100,6 +100,7 @@ reader::reader(const place& where, const access_way& way, std::chrono::milliseco
     }
     if (abandoned) {
       sql_.keep_log_on_close(db_);
+      may_merge_ = false;
     }
     open_and_pin(busy_timeout);
     look_at_files(way.in_process);
@@ -114,6 +115,22 @@ reader::~reader() {
   sql_.exec(db_, "ROLLBACK", nullptr, nullptr, nullptr);
   // v2: also when a statement were left over.
   sql_.close_v2(db_);
+}
+
+void reader::release_and_merge() noexcept {
+  // What SQLite's own automatic checkpoints leave in a log is not worth it.
+  constexpr std::uint64_t usual_log = std::uint64_t{4} << 20;
+  bool worth_it = may_merge_ && log_bytes() > usual_log;
+  try {
+    check();
+  } catch (...) {
+    worth_it = false;   // these are not the database's own files any more
+  }
+  if (sql_.exec(db_, "ROLLBACK", nullptr, nullptr, nullptr) != SQLITE_OK || !worth_it) {
+    return;
+  }
+  // A connection that has not read since knows no log, and merges nothing. Passive: waits for nobody, and nobody waits for it.
+  sql_.exec(db_, "PRAGMA schema_version; PRAGMA wal_checkpoint(PASSIVE)", nullptr, nullptr, nullptr);
 }
 
 void reader::open_and_pin(std::chrono::milliseconds busy_timeout) {

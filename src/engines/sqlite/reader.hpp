@@ -60,6 +60,9 @@ class reader {
   /// Fails unless the snapshot is still pinned (-801) and database, log and index are still the files that were pinned
   /// (`errc::source_replaced`).
   void check() const;
+  /// Lets go of the snapshot, and has the log that grew meanwhile merged here, without keeping anybody waiting: otherwise the next writer
+  /// would do it within its commit. What cannot be done is left to that writer.
+  void release_and_merge() noexcept;
   /// Nothing when the index is of a kind that we do not know.
   std::optional<log_floor> floor() const;
 
@@ -73,6 +76,7 @@ class reader {
   struct waiting;
   std::unique_ptr<waiting> waiting_;
   sqlite3* db_ = nullptr;
+  bool may_merge_ = true;          ///< not a log that a crashed application left
   std::uint32_t page_bytes_ = 0;
   std::uint64_t pages_ = 0;
   std::filesystem::path log_path_, index_path_;
