@@ -78,9 +78,10 @@ TEST_CASE("sweep: backup, each operation fails", "[sweep]") {
       const bool of_cleaning = events[k].what == disk_request::remove_all || events[k].what == disk_request::release;
       if (!of_cleaning) CHECK(only_sets(disk));
       check_after(b, disk, got, report, !of_cleaning && !fault.applied);
-      for (const crash_mode mode : {crash_mode::worst, crash_mode::best}) {
-        INFO("then a crash");
-        check_crashed(b, disk.after_crash(mode), got, report);
+      for (std::uint64_t i = 0; i < 4; ++i) {
+        const crash_mode mode = i == 0 ? crash_mode::worst : i == 1 ? crash_mode::best : crash_mode::seeded;
+        INFO("then a crash, " << i);
+        check_crashed(b, disk.after_crash(mode, k + i), got, report);
       }
       ++runs;
       if (!got.good()) ++failed;
@@ -304,7 +305,10 @@ TEST_CASE("sweep: two backups at once into one repository, troubles by chance", 
     }
     INFO(results[0].text() << "\n" << results[1].text() << "\n" << last_events(disk, 200));
     std::vector<std::string> sets = b.first;
-    for (std::size_t i = 0; i < 2; ++i)
+    // A sync of a directory that failed for one loses what the other made there, and nobody tells it.
+    const std::vector<disk_event> events = disk.log();
+    const bool lost = std::any_of(events.begin(), events.end(), [](const disk_event& e) { return e.what == disk_request::sync_directory && e.error; });
+    for (std::size_t i = 0; i < 2 && !lost; ++i)
       if (results[i].good()) sets.push_back(reports[i].set);
     if (sets.size() == b.first.size() + 2) ++both;
     disk.clear_faults();

@@ -120,10 +120,12 @@ asio::awaitable<void> placement::place(const std::filesystem::path& work, const 
     if (other != companions.end()) {
       fail(errc::unsafe_path, operation_, *other, {}, "files that do not touch each other", "a name that would be part of " + name);
     }
-    directories.insert(calls::directory_of(into_ / name));
+    // Also those that were there: nobody knows whether their names outlive a crash.
+    for (std::filesystem::path way = calls::directory_of(into_ / name); directories.insert(way).second && way != into_;) {
+      way = calls::directory_of(way);
+    }
   }
   for (const std::string& name : names) co_await place_one(work, name);
-  for (const std::filesystem::path& made : made_) directories.insert(calls::directory_of(made));
   for (const std::filesystem::path& directory : directories) {
     const std::error_code ec = co_await calls::sync_directory(fs_, directory);
     calls::check(ec, operation_, directory);

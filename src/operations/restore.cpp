@@ -141,11 +141,11 @@ asio::awaitable<void> restoring::run(repository& from, std::string set, restore_
   files = std::vector<copied_file>();
   co_await calls::sync_tree(fs_, work_.path(), operation_);
   co_await placing_.place(work_.path(), names);
-  if (made_into_) {
-    const std::filesystem::path above = calls::directory_of(into_);
-    const std::error_code ec = co_await calls::sync_directory(fs_, above);
-    calls::check(ec, operation_, above);
-  }
+  // As in a repository: the name of a directory that was there may be as new as ours.
+  const std::filesystem::path above = calls::directory_of(into_);
+  const std::error_code named = co_await calls::sync_directory(fs_, into_ / "..");
+  const bool forbidden = named == std::errc::permission_denied || named == std::errc::operation_not_permitted;
+  if (made_into_ || !forbidden) calls::check(named, operation_, above);
   report.set = id;
   report.directory = into_;
   report.files = names.size();

@@ -388,6 +388,8 @@ inline std::vector<disk_fault> faults_for(const disk_event& event) {
     case disk_request::rename_new:
     case disk_request::remove:
     case disk_request::remove_all:
+    case disk_request::sync:
+    case disk_request::sync_directory:
     case disk_request::resize:
     case disk_request::release: add(std::errc::io_error, true); break;
     default: break;

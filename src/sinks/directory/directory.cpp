@@ -102,6 +102,9 @@ asio::awaitable<std::vector<std::string>> sweep(io::file_system fs, const std::f
       if (calls::is_missing(there.ec)) attempt.lock.remove_and_release();
       continue;
     }
+    // A commit that failed may have renamed it, and back: on the disk it may still be a set, which must not lose its content.
+    const std::error_code named = co_await calls::sync_directory(fs, repository);
+    if (named) continue;
     const std::error_code removed = co_await calls::remove_all(fs, partial);
     if (removed) continue;
     attempt.lock.remove_and_release();

@@ -49,6 +49,10 @@ struct set_writer::open_file {
 
 asio::awaitable<void> clear_site(io::file_system fs, building_site& site) {
   const std::filesystem::path partial = partial_path(site.repository, site.set);
+  if (site.keep) {
+    site.lock.release();
+    co_return;
+  }
   const std::error_code cleared = co_await calls::remove_all(fs, partial);
   // What could not be removed stays with a free lock: the next backup sweeps it.
   if (cleared) {
@@ -261,21 +265,29 @@ asio::awaitable<void> set_writer::prepare(manifest& info) {
 asio::awaitable<void> set_writer::publish() {
   co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
   const std::filesystem::path final_path = site_.repository / site_.set;
+  const std::string syncing = "sync repository";
+  // The name of the repository first. Also of one that was there: nobody knows whether it outlives a crash, perhaps another backup made it
+  // a moment ago. Where we may not look at the directory above, it is not ours to keep.
+  const std::filesystem::path above = calls::directory_of(site_.repository);
+  const std::error_code named = co_await calls::sync_directory(fs_, site_.repository / "..");
+  const bool forbidden = named == std::errc::permission_denied || named == std::errc::operation_not_permitted;
+  if (site_.made_repository || !forbidden) calls::check(named, syncing, above);
   const std::error_code renamed = co_await calls::rename_new(fs_, partial_, final_path);
   if (calls::is_taken(renamed)) fail(errc::set_exists, "commit set " + site_.set, final_path.string());
   calls::check(renamed, "commit set " + site_.set, final_path);
-  std::filesystem::path unsynced = site_.repository;
-  std::error_code ec = co_await calls::sync_directory(fs_, unsynced);
-  if (!ec && site_.made_repository) {
-    unsynced = calls::directory_of(site_.repository);
-    ec = co_await calls::sync_directory(fs_, unsynced);
-  }
+  const std::error_code ec = co_await calls::sync_directory(fs_, site_.repository);
   if (!ec) co_return;
-  // Visible, but a crash may take it away again: that is no backup. It is hidden again and goes with the abort.
-  const std::error_code hidden = co_await calls::rename_new(fs_, final_path, partial_);
+  // Visible, but a crash may take it away again: that is no backup. It is hidden again and goes with the abort; but not its content before
+  // its name, or a crash would leave a set that is damaged.
   std::string advice = "the set was discarded";
-  if (hidden) advice = "the set is in its place, but may not survive a crash of the system: do not rely on it";
-  fail(ec, "sync repository", unsynced.string(), {}, "the name of set " + site_.set + " on stable storage", std::move(advice));
+  const std::error_code hidden = co_await calls::rename_new(fs_, final_path, partial_);
+  if (hidden) {
+    advice = "the set is in its place, but may not survive a crash of the system: do not rely on it";
+  } else {
+    const std::error_code again = co_await calls::sync_directory(fs_, site_.repository);
+    site_.keep = static_cast<bool>(again);
+  }
+  fail(ec, syncing, site_.repository.string(), {}, "the name of set " + site_.set + " on stable storage", std::move(advice));
 }
 
 asio::awaitable<void> set_writer::commit(manifest& info) {

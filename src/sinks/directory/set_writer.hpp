@@ -25,6 +25,7 @@ struct building_site {
   std::string set;
   io::held_lock lock;
   bool made_repository = false;   ///< by us, so that we take it away again when nothing comes of it
+  bool keep = false;              ///< nothing of it may be removed now: that is for the next backup
 };
 
 /// Removes what was made for a set that is not wanted: files, lock, and the repository when we made it and it is empty. Cancellation
