@@ -193,6 +193,24 @@ TEST_CASE("simulated_disk: a rename happens as a whole, under one name at any ti
   CHECK(disk.after_crash(crash_mode::worst).files("/") == names{{"b/again", "new"}});
 }
 
+TEST_CASE("simulated_disk: a sync reaches what its changes stand on, in other directories too", "[simulated_disk]") {
+  simulated_disk disk;
+  disk.make_directory("/a");
+  disk.make_directory("/b");
+  on(disk, [](io::file_system fs) -> asio::awaitable<void> {
+    co_await fs.async_make_directory("/a/x", use_awaitable);
+    co_await fs.async_make_directory("/a/other", use_awaitable);
+    co_await fs.async_rename("/a/x", "/b/y", use_awaitable);
+    co_await fs.async_sync_directory("/b", use_awaitable);
+  });
+  CHECK(disk.after_crash(crash_mode::worst).names("/") == std::vector<std::string>{"a/", "b/", "b/y/"});
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    const simulated_disk found = disk.after_crash(crash_mode::seeded, seed);
+    CHECK(found.exists("/b/y"));
+    CHECK_FALSE(found.exists("/a/x"));
+  }
+}
+
 TEST_CASE("simulated_disk: a directory that is renamed brings what is durable in it", "[simulated_disk]") {
   simulated_disk disk;
   disk.make_directory("/r");
