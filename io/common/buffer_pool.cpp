@@ -22,6 +22,7 @@ pool_state::pool_state(std::size_t count, std::size_t bytes_each) : bytes_each_(
   // Low slots first: a pool that is never used to the full never touches the rest of its memory.
   for (std::size_t slot = count; slot > 0; --slot) free_.push_back(static_cast<std::uint32_t>(slot - 1));
   base_ = map_memory(bytes());
+  alive_.fetch_add(1, std::memory_order_relaxed);   // last: one that throws has no destructor
 }
 
 pool_state::~pool_state() {
@@ -31,6 +32,7 @@ pool_state::~pool_state() {
   }
   assert(std::all_of(references_.begin(), references_.end(), [](std::uint32_t r) { return r == 0; }));
   unmap_memory(base_, bytes());
+  alive_.fetch_sub(1, std::memory_order_relaxed);
 }
 
 bool pool_state::contains(const void* data, std::size_t length) const noexcept {

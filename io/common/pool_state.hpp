@@ -3,6 +3,7 @@
 #include <contrail/io/detail/initiate_acquire.hpp>
 #include <contrail/io/lease.hpp>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -48,8 +49,12 @@ class pool_state : public std::enable_shared_from_this<pool_state> {
 
   void enlist(std::weak_ptr<pool_registry> registry);
   void add_user(std::weak_ptr<memory_user> user);
+  /// Of the whole process. A lease that is never given back keeps its pool alive: when all contexts and pools of a test are gone, so
+  /// must be these.
+  static std::size_t alive() noexcept { return alive_.load(std::memory_order_relaxed); }
 
  private:
+  static inline std::atomic<std::size_t> alive_{0};
   mutable std::mutex mutex_;
   std::byte* base_ = nullptr;
   std::size_t bytes_each_;

@@ -5,6 +5,7 @@
 #include <contrail/restore.hpp>
 #include <contrail/sinks/directory.hpp>
 #include <contrail/verify.hpp>
+#include "common/pool_state.hpp"
 #include "support/disk_engine.hpp"
 #include "support/run.hpp"
 #include "support/temp_directory.hpp"
@@ -221,8 +222,9 @@ class bench {
     return out;
   }
 
-  /// Nothing of a run is left on the disk but files.
+  /// Nothing of a run is left on the disk but files, and no buffer in anybody's hands: its context is gone, and so must be its pools.
   void check_idle(const simulated_disk& disk) const {
+    CHECK(contrail::io::detail::pool_state::alive() == 0);
     CHECK(disk.open_files() == 0);
     CHECK(disk.held_locks() == 0);
     CHECK(disk.in_flight() == 0);
