@@ -33,7 +33,7 @@ struct sqlite_options {
 /// Refused as well: not WAL mode -516, incremental -526, a hot rollback journal or a recovery elsewhere -523, an exclusive lock elsewhere
 /// -1207 after `busy_timeout`, several hard links -1023, no database -1206.
 /// The source is never changed, but for what any leaving connection does: the last one merges the log into the database; by path, except
-/// a log that a crashed application left. A log that grew beyond 4 MiB under the backup is merged at its end by a passive checkpoint, so
+/// a log that a crashed application left. After a backup that succeeded a log with more than 4 MiB is merged by a passive checkpoint, so
 /// that no writer does it within a commit. SQLite's calls block; they run on a worker of the engine.
 class sqlite_engine final : public engine {
  public:

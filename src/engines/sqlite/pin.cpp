@@ -295,14 +295,17 @@ asio::awaitable<std::string> sqlite_pin::state() {
   co_return text;
 }
 
-asio::awaitable<void> sqlite_pin::end(bool) {
+asio::awaitable<void> sqlite_pin::end(bool committed) {
   if (!held_) {
     co_return;
   }
   auto held = std::move(held_);
   held_.reset();
-  auto closing = [held] {
-    held->connection->release_and_merge();
+  auto closing = [held, committed] {
+    // Somebody who cancelled does not wait for it.
+    if (committed) {
+      held->connection->release_and_merge();
+    }
     held->connection.reset();
   };
   co_await core_->work.async_run(std::move(closing), asio::use_awaitable);

@@ -118,11 +118,13 @@ reader::~reader() {
 }
 
 void reader::release_and_merge() noexcept {
-  // What SQLite's own automatic checkpoints leave in a log is not worth it.
+  // What SQLite's own automatic checkpoints leave in a log is not worth it. Counted in frames: a log that is begun anew keeps its length.
   constexpr std::uint64_t usual_log = std::uint64_t{4} << 20;
-  bool worth_it = may_merge_ && log_bytes() > usual_log;
+  bool worth_it = may_merge_;
   try {
     check();
+    const std::optional<log_floor> log = floor();
+    worth_it = worth_it && log && std::uint64_t{log->frames} * page_bytes_ > usual_log;
   } catch (...) {
     worth_it = false;   // these are not the database's own files any more
   }

@@ -280,6 +280,7 @@ asio::awaitable<void> set_writer::publish() {
   // Visible, but a crash may take it away again: that is no backup. It is hidden again and goes with the abort; but not its content before
   // its name, or a crash would leave a set that is damaged.
   std::string advice = "the set was discarded";
+  site_.keep = true;   // also when the renaming fails: it may have been done
   const std::error_code hidden = co_await calls::rename_new(fs_, final_path, partial_);
   if (hidden) {
     advice = "the set is in its place, but may not survive a crash of the system: do not rely on it";
