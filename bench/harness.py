@@ -161,12 +161,16 @@ def warm(path):
             pass
 
 
-def chill(path):
-    """Takes the file out of the page cache, as far as nobody has its pages mapped or dirty."""
-    descriptor = os.open(path, os.O_RDONLY)
-    os.fsync(descriptor)
-    os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-    os.close(descriptor)
+def chill(path, shared=False):
+    """Takes the file, and the log beside it, out of the page cache. Unless somebody else uses them meanwhile (shared) they must be cold then."""
+    for one in (str(path), str(path) + "-wal"):
+        if os.path.exists(one):
+            descriptor = os.open(one, os.O_RDONLY)
+            os.fsync(descriptor)
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+            os.close(descriptor)
+    if not shared and resident(path) > 0.01:
+        fail(f"{path}: {resident(path):.0%} of it stays in the page cache; a cold figure cannot be taken here")
 
 
 def resident(path):
