@@ -65,7 +65,20 @@ std::function<void()> disk_core::count_one(disk_event event) {
   return std::exchange(on_halt_, nullptr);
 }
 
-bool disk_core::perform(operation& op, std::uint64_t epoch) noexcept {
+sync_scope disk_core::scope_of(const operation& op, std::uint64_t epoch) noexcept {
+  sync_scope scope;
+  const std::scoped_lock lock(mutex_);
+  scope.names = tree_.changes();
+  if (op.what != request::sync || epoch != epoch_) return scope;
+  try {
+    scope.content = std::make_shared<const sector_file::moment>(opened(op).file->content.now());
+  } catch (...) {
+    scope.content = nullptr;   // fails when it is done
+  }
+  return scope;
+}
+
+bool disk_core::perform(operation& op, const sync_scope& scope, std::uint64_t epoch) noexcept {
   op.error.clear();
   op.count = 0;
   std::function<void()> then;
@@ -90,8 +103,8 @@ bool disk_core::perform(operation& op, std::uint64_t epoch) noexcept {
     } else {
       try {
         const disk_fault* const fault = met(event);
-        if (fault == nullptr || fault->applied) carry_out(op, event);
-        if (fault != nullptr) fail(op, event, *fault);
+        if (fault == nullptr || fault->applied) carry_out(op, scope, event);
+        if (fault != nullptr) fail(op, scope, event, *fault);
         if (fault != nullptr && op.names != nullptr) dropped = std::move(op.names->lock);
       } catch (const std::system_error& e) {
         op.error = e.code();
@@ -109,7 +122,7 @@ bool disk_core::perform(operation& op, std::uint64_t epoch) noexcept {
   return true;
 }
 
-void disk_core::fail(operation& op, const disk_event& event, const disk_fault& fault) {
+void disk_core::fail(operation& op, const sync_scope& scope, const disk_event& event, const disk_fault& fault) {
   op.count = 0;
   op.error = fault.error;
   if (!fault.error) return;
@@ -117,10 +130,10 @@ void disk_core::fail(operation& op, const disk_event& event, const disk_fault& f
     if (op.names != nullptr) op.names->entries.clear();
     return;
   }
-  if (op.what == request::sync) opened(op).file->content.lose();
+  if (op.what == request::sync && scope.content != nullptr) opened(op).file->content.lose(*scope.content);
   if (op.what == request::sync_directory) {
     const node_ptr directory = tree_.find(event.path);
-    if (directory != nullptr) tree_.lose(directory);
+    if (directory != nullptr) tree_.lose(directory, scope.names);
   }
   if (op.what == request::remove_all) {
     const node_ptr top = tree_.find(event.path);
@@ -128,11 +141,11 @@ void disk_core::fail(operation& op, const disk_event& event, const disk_fault& f
   }
 }
 
-void disk_core::carry_out(operation& op, disk_event& event) {
+void disk_core::carry_out(operation& op, const sync_scope& scope, disk_event& event) {
   if (op.names != nullptr) {
-    on_names(op, event);
+    on_names(op, scope, event);
   } else {
-    on_file(op);
+    on_file(op, scope);
   }
 }
 

@@ -20,6 +20,12 @@ namespace contrail::io::detail {
 
 disk_request as_disk_request(request what) noexcept;
 
+/// What a sync is about: what had been done when it was asked for. Empty for everything else.
+struct sync_scope {
+  std::shared_ptr<const sector_file::moment> content;   ///< of a file
+  std::uint64_t names = 0;                              ///< of a directory: so many changes
+};
+
 /// The disk itself, shared by its handles, file systems, files and locks. Any thread.
 class disk_core : public std::enable_shared_from_this<disk_core> {
  public:
@@ -30,8 +36,10 @@ class disk_core : public std::enable_shared_from_this<disk_core> {
   const disk_options& options() const noexcept { return options_; }
   /// Changes with every crash.
   std::uint64_t epoch() const;
+  /// When an operation is asked for.
+  sync_scope scope_of(const operation& op, std::uint64_t epoch) noexcept;
   /// Does what the operation asks for, or fails it as a fault says. False: there is no power, so it never ends.
-  bool perform(operation& op, std::uint64_t epoch) noexcept;
+  bool perform(operation& op, const sync_scope& scope, std::uint64_t epoch) noexcept;
   void close(std::intptr_t handle) noexcept;
   void end_lock(const node_ptr& file, std::uint64_t epoch) noexcept;
   void remove_lock(const std::string& path, std::uint64_t epoch) noexcept;
@@ -79,11 +87,11 @@ class disk_core : public std::enable_shared_from_this<disk_core> {
   disk_event describe(const operation& op) const;
   /// The fault that this one meets, if any.
   const disk_fault* met(const disk_event& event) noexcept;
-  void fail(operation& op, const disk_event& event, const disk_fault& fault);
-  void carry_out(operation& op, disk_event& event);
-  void on_file(operation& op);
+  void fail(operation& op, const sync_scope& scope, const disk_event& event, const disk_fault& fault);
+  void carry_out(operation& op, const sync_scope& scope, disk_event& event);
+  void on_file(operation& op, const sync_scope& scope);
   void transfer(operation& op, open_file& file);
-  void on_names(operation& op, disk_event& event);
+  void on_names(operation& op, const sync_scope& scope, disk_event& event);
   void open(operation& op, disk_event& event);
   void take_lock(operation& op, disk_event& event);
   node_ptr create(const std::filesystem::path& path, bool directory);

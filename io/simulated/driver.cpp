@@ -5,6 +5,7 @@
 #include <asio/error.hpp>
 
 #include <algorithm>
+#include <utility>
 
 namespace contrail::io::detail {
 
@@ -20,8 +21,9 @@ bool simulated_driver::issue(operation& op) noexcept {
   waiting one;
   one.op = &op;
   one.due_us = core_->due();
+  one.scope = core_->scope_of(op, epoch_);
   const auto at = std::find_if(waiting_.begin(), waiting_.end(), [&one](const waiting& w) { return w.due_us <= one.due_us; });
-  waiting_.insert(at, one);   // has room; behind those of the same time
+  waiting_.insert(at, std::move(one));   // has room; behind those of the same time
   core_->count_in_flight(1);
   idle_turns_ = 0;
   return true;
@@ -32,18 +34,18 @@ void simulated_driver::cancel(operation& op) noexcept {
   if (!core_->coin()) return;
   const auto at = std::find_if(waiting_.begin(), waiting_.end(), [&op](const waiting& w) { return w.op == &op; });
   if (at == waiting_.end()) return;
-  waiting one = *at;
+  waiting one = std::move(*at);
   waiting_.erase(at);
   one.aborted = true;
   one.due_us = 0;
-  waiting_.push_back(one);
+  waiting_.push_back(std::move(one));
 }
 
 bool simulated_driver::finish(const waiting& one, operation_list& finished) noexcept {
   if (one.aborted) {
     one.op->error = asio::error::operation_aborted;
     one.op->count = 0;
-  } else if (!core_->perform(*one.op, epoch_)) {
+  } else if (!core_->perform(*one.op, one.scope, epoch_)) {
     return false;
   }
   core_->count_in_flight(-1);

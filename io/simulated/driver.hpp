@@ -31,6 +31,7 @@ class simulated_driver final : public driver {
   struct waiting {
     operation* op = nullptr;
     std::uint64_t due_us = 0;
+    sync_scope scope;
     bool aborted = false;
   };
   /// False: it never ends.

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <new>
 #include <utility>
 
 namespace contrail::io::detail {
@@ -78,13 +79,16 @@ void disk_core::transfer(operation& op, open_file& file) {
   op.count = bytes;
 }
 
-void disk_core::on_file(operation& op) {
+void disk_core::on_file(operation& op, const sync_scope& scope) {
   open_file& file = opened(op);
   sector_file& content = file.file->content;
   switch (op.what) {
     case request::read:
     case request::write: transfer(op, file); break;
-    case request::sync: content.sync(); break;
+    case request::sync:
+      if (scope.content == nullptr) throw std::bad_alloc();
+      content.sync(*scope.content);
+      break;
     case request::size: op.count = content.length(); break;
     case request::allocate:
       if (op.offset == 0) break;
@@ -180,7 +184,7 @@ void disk_core::remove_lock(const std::string& path, std::uint64_t epoch) noexce
   if (then) then();
 }
 
-void disk_core::on_names(operation& op, disk_event& event) {
+void disk_core::on_names(operation& op, const sync_scope& scope, disk_event& event) {
   name_arguments& names = *op.names;
   switch (op.what) {
     case request::open: open(op, event); break;
@@ -198,7 +202,7 @@ void disk_core::on_names(operation& op, disk_event& event) {
     case request::sync_directory: {
       const node_ptr directory = tree_.get(names.first);
       if (!directory->directory) fail_with(std::errc::not_a_directory);
-      tree_.sync(directory);
+      tree_.sync(directory, scope.names);
       break;
     }
     case request::set_attributes: {

@@ -24,88 +24,109 @@ std::size_t sector_file::read(std::uint64_t offset, void* into, std::size_t byte
 }
 
 void sector_file::mark(std::uint64_t first, std::uint64_t last) {
-  if (sectors_.size() < last) sectors_.resize(last, 0);
+  if (sectors_.size() < last) sectors_.resize(last);
   for (std::uint64_t s = first; s < last; ++s) {
-    sectors_[s] = static_cast<std::uint8_t>((sectors_[s] | dirty) & ~lost);
+    sectors_[s].dirty = true;
+    sectors_[s].changed = changes_;
   }
 }
 
 void sector_file::set_length(std::uint64_t bytes) {
   if (bytes == live_.size()) return;
   live_.resize(bytes, '\0');
-  length_ = length_state::dirty;
+  length_.dirty = true;
+  length_.changed = changes_;
 }
 
 void sector_file::write(std::uint64_t offset, const void* from, std::size_t bytes) {
   if (bytes == 0) return;
+  ++changes_;
   if (offset + bytes > live_.size()) set_length(offset + bytes);
   std::memcpy(live_.data() + offset, from, bytes);
   const std::uint64_t first = offset / sector_bytes;
   const std::uint64_t last = sectors_for(offset + bytes);
   mark(first, last);
-  for (std::uint64_t s = first; s < last; ++s) sectors_[s] |= allocated;
+  for (std::uint64_t s = first; s < last; ++s) sectors_[s].allocated = true;
 }
 
 void sector_file::resize(std::uint64_t bytes) {
   const std::uint64_t before = live_.size();
+  ++changes_;
   set_length(bytes);
   if (bytes >= before) return;
   // What was behind the end must not come back when the file grows again.
   mark(bytes / sector_bytes, std::max(sectors_for(before), sectors_for(durable_.size())));
-  for (std::uint64_t s = sectors_for(bytes); s < sectors_.size(); ++s) sectors_[s] &= static_cast<std::uint8_t>(~allocated);
+  for (std::uint64_t s = sectors_for(bytes); s < sectors_.size(); ++s) sectors_[s].allocated = false;
 }
 
 void sector_file::reserve(std::uint64_t bytes) {
+  ++changes_;
   if (bytes > live_.size()) set_length(bytes);
   const std::uint64_t end = sectors_for(bytes);
-  if (sectors_.size() < end) sectors_.resize(end, 0);
-  for (std::uint64_t s = 0; s < end; ++s) sectors_[s] |= allocated;
+  if (sectors_.size() < end) sectors_.resize(end);
+  for (std::uint64_t s = 0; s < end; ++s) sectors_[s].allocated = true;
 }
 
-void sector_file::sync() {
-  if (durable_.size() < live_.size()) durable_.resize(live_.size(), '\0');
-  for (std::uint64_t s = 0; s < sectors_.size(); ++s) {
-    if ((sectors_[s] & dirty) == 0) continue;
-    copy_sector(live_, durable_, s);
-    sectors_[s] &= static_cast<std::uint8_t>(~dirty);
+sector_file::moment sector_file::now() const {
+  moment then;
+  then.bytes_ = live_;
+  then.sectors_ = sectors_;
+  then.length_ = length_;
+  return then;
+}
+
+bool sector_file::settle(sector& now, const sector& then) noexcept {
+  // Nothing to do then, or another sync, of the same or of more, was faster.
+  if (!then.dirty || then.changed <= now.settled) return false;
+  now.settled = then.changed;
+  if (now.changed == then.changed) now.dirty = false;
+  return true;
+}
+
+void sector_file::sync(const moment& then) {
+  if (durable_.size() < then.bytes_.size()) durable_.resize(then.bytes_.size(), '\0');
+  const std::uint64_t known = std::min(sectors_.size(), then.sectors_.size());
+  for (std::uint64_t s = 0; s < known; ++s) {
+    if (settle(sectors_[s], then.sectors_[s])) copy_sector(then.bytes_, durable_, s);
   }
-  if (length_ != length_state::dirty) return;
-  durable_length_ = live_.size();
+  if (!settle(length_, then.length_)) return;
+  durable_length_ = then.bytes_.size();
   durable_.resize(durable_length_);
-  length_ = length_state::clean;
 }
 
-void sector_file::lose() {
-  for (std::uint8_t& s : sectors_) {
-    if ((s & dirty) != 0) s = static_cast<std::uint8_t>((s | lost) & ~dirty);
-  }
-  if (length_ == length_state::dirty) length_ = length_state::lost;
+void sector_file::lose(const moment& then) {
+  const std::uint64_t known = std::min(sectors_.size(), then.sectors_.size());
+  for (std::uint64_t s = 0; s < known; ++s) settle(sectors_[s], then.sectors_[s]);
+  settle(length_, then.length_);
 }
 
 void sector_file::replace(std::string_view bytes) {
   live_ = bytes;
   durable_ = bytes;
   durable_length_ = bytes.size();
-  sectors_.assign(sectors_for(bytes.size()), allocated);
-  length_ = length_state::clean;
+  sector whole;
+  whole.changed = whole.settled = ++changes_;
+  length_ = whole;
+  whole.allocated = true;
+  sectors_.assign(sectors_for(bytes.size()), whole);
 }
 
 std::uint64_t sector_file::sectors() const noexcept {
   return static_cast<std::uint64_t>(
-      std::count_if(sectors_.begin(), sectors_.end(), [](std::uint8_t s) { return (s & allocated) != 0; }));
+      std::count_if(sectors_.begin(), sectors_.end(), [](const sector& s) { return s.allocated; }));
 }
 
 std::uint64_t sector_file::missing_sectors(std::uint64_t offset, std::uint64_t bytes) const noexcept {
   std::uint64_t missing = 0;
   for (std::uint64_t s = offset / sector_bytes; s < sectors_for(offset + bytes); ++s) {
-    if (s >= sectors_.size() || (sectors_[s] & allocated) == 0) ++missing;
+    if (s >= sectors_.size() || !sectors_[s].allocated) ++missing;
   }
   return missing;
 }
 
 std::string sector_file::after_crash(crash_mode mode, disk_random& random) const {
   std::uint64_t length = durable_length_;
-  if (length_ == length_state::dirty) {
+  if (length_.dirty) {
     if (mode == crash_mode::best) length = live_.size();
     if (mode == crash_mode::seeded) {
       // Growing, a file may have been caught anywhere on its way.
@@ -120,7 +141,7 @@ std::string sector_file::after_crash(crash_mode mode, disk_random& random) const
   std::string out = durable_;
   out.resize(length, '\0');
   for (std::uint64_t s = 0; s < sectors_.size(); ++s) {
-    if ((sectors_[s] & dirty) == 0 || mode == crash_mode::worst) continue;
+    if (!sectors_[s].dirty || mode == crash_mode::worst) continue;
     if (mode == crash_mode::best || random.coin()) copy_sector(live_, out, s);
   }
   return out;

@@ -16,7 +16,22 @@ inline constexpr std::uint64_t sector_bytes = 512;
 
 /// The bytes of one file twice: as they are read, and as they are on the disk; and what is known of each sector.
 class sector_file {
+  struct sector {
+    std::uint64_t changed = 0;   ///< by which change, last
+    std::uint64_t settled = 0;   ///< no later sync decides about changes up to this one: they are on the disk, or lost
+    bool dirty = false;
+    bool allocated = false;
+  };
+
  public:
+  /// What a sync is about: the file as it was when the sync was asked for.
+  class moment {
+    friend sector_file;
+    std::string bytes_;
+    std::vector<sector> sectors_;
+    sector length_;
+  };
+
   std::uint64_t length() const noexcept { return live_.size(); }
   const std::string& bytes() const noexcept { return live_; }
   std::size_t read(std::uint64_t offset, void* into, std::size_t bytes) const noexcept;
@@ -24,9 +39,11 @@ class sector_file {
   void resize(std::uint64_t bytes);
   /// Takes room for the first `bytes` bytes; the length is at least that.
   void reserve(std::uint64_t bytes);
-  void sync();
-  /// What was not synced is lost, but for what is written again.
-  void lose();
+  moment now() const;
+  /// As the file was then it is on the disk; what was written since is not.
+  void sync(const moment& then);
+  /// What was not synced then is lost, but for what was or is written again.
+  void lose(const moment& then);
   /// As after write and sync.
   void replace(std::string_view bytes);
 
@@ -38,16 +55,17 @@ class sector_file {
   std::string after_crash(crash_mode mode, disk_random& random) const;
 
  private:
-  static constexpr std::uint8_t dirty = 1, lost = 2, allocated = 4;
-  enum class length_state : std::uint8_t { clean, dirty, lost };
+  /// Is what is known of `then` still to be decided? It is now; `now` stays dirty when it has changed since.
+  static bool settle(sector& now, const sector& then) noexcept;
   void mark(std::uint64_t first, std::uint64_t last);   // sectors [first, last)
   void set_length(std::uint64_t bytes);
 
   std::string live_;
   std::string durable_;                  // may be longer than the length that is durable
   std::uint64_t durable_length_ = 0;
-  std::vector<std::uint8_t> sectors_;
-  length_state length_ = length_state::clean;
+  std::vector<sector> sectors_;
+  sector length_;
+  std::uint64_t changes_ = 0;
 };
 
 }  // namespace contrail::io::detail

@@ -66,6 +66,7 @@ void disk_tree::apply(change c) {
       if (s.now->directory) s.now->parent = s.directory;
     }
   }
+  c.number = ++changes_;
   pending_.push_back(std::move(c));
 }
 

@@ -51,9 +51,12 @@ class disk_tree {
   void remove_all(const std::filesystem::path& path, std::uint64_t most);
   /// Names below, the node's own not counted.
   static std::uint64_t count(const node& top) noexcept;
-  void sync(const node_ptr& directory);
-  /// Changes that were not synced never become durable.
-  void lose(const node_ptr& directory);
+  /// Changes so far. A sync is about those that there were when it was asked for.
+  std::uint64_t changes() const noexcept { return changes_; }
+  /// The first so many changes are durable, as far as they are this directory's.
+  void sync(const node_ptr& directory, std::uint64_t first);
+  /// Those that were not synced never become durable.
+  void lose(const node_ptr& directory, std::uint64_t first);
   /// The name, and those on the way to it, are durable as they are now.
   void settle_way(const std::filesystem::path& path);
 
@@ -77,6 +80,7 @@ class disk_tree {
   struct change {
     std::vector<slot> slots;
     node_ptr home;         ///< the directory whose sync makes it durable
+    std::uint64_t number = 0;
     bool lost = false;
   };
 
@@ -88,6 +92,7 @@ class disk_tree {
   std::vector<std::vector<std::size_t>> dependencies() const;
 
   std::uint64_t next_number_ = 2;
+  std::uint64_t changes_ = 0;
   node_ptr root_;
   std::vector<change> pending_;
 };

@@ -20,13 +20,13 @@ std::vector<std::vector<std::size_t>> disk_tree::dependencies() const {
   return needs;
 }
 
-void disk_tree::sync(const node_ptr& directory) {
+void disk_tree::sync(const node_ptr& directory, std::uint64_t first) {
   const auto needs = dependencies();
   std::vector<bool> done(pending_.size(), false);
   // A change stands on those before it, also in other directories: one name is never seen twice, and none is lost.
   for (std::size_t i = pending_.size(); i > 0; --i) {
     const change& c = pending_[i - 1];
-    if (c.home == directory && !c.lost) done[i - 1] = true;
+    if (c.home == directory && c.number <= first && !c.lost) done[i - 1] = true;
     if (!done[i - 1]) continue;
     for (const std::size_t before : needs[i - 1]) done[before] = true;
   }
@@ -47,9 +47,9 @@ void disk_tree::sync(const node_ptr& directory) {
   pending_ = std::move(rest);
 }
 
-void disk_tree::lose(const node_ptr& directory) {
+void disk_tree::lose(const node_ptr& directory, std::uint64_t first) {
   for (change& c : pending_) {
-    if (c.home == directory) c.lost = true;
+    if (c.home == directory && c.number <= first) c.lost = true;
   }
 }
 
@@ -57,7 +57,7 @@ void disk_tree::settle_way(const std::filesystem::path& path) {
   std::filesystem::path way = "/";
   for (const auto& part : path.relative_path()) {
     const node_ptr directory = find(way);
-    if (directory != nullptr) sync(directory);
+    if (directory != nullptr) sync(directory, changes_);
     way /= part;
   }
 }

@@ -78,8 +78,9 @@ enum class crash_mode : std::uint8_t { seeded, worst, best };
 
 /// A disk in memory that survives its file systems and crashes, for tests. Any thread; handles share the disk.
 ///
-/// What is written is durable after a sync of its file, down to single sectors of 512 bytes; so is the length. A name that is made, renamed or
-/// removed is so after a sync of its directory (that of the new name for a rename, which is atomic); a sync of the file does not help.
+/// What is written is durable after a sync of its file, down to single sectors of 512 bytes; so is the length. A name that is made, renamed
+/// or removed is so after a sync of its directory (that of the new name for a rename, which is atomic); a sync of the file does not help.
+/// A sync is about what had ended when it was asked for; what ends while it is done needs another.
 /// Changes of different names reach the disk in any order, those of one name in theirs. Rights are kept and not checked, and durable at
 /// once. There are no links. Errors are those of a POSIX system. Locks end at a crash.
 class simulated_disk {
