@@ -264,6 +264,80 @@ TEST_CASE("sweep: backup, a sync that is forgotten is found by a crash", "[sweep
   CHECK(syncs >= 10);
 }
 
+TEST_CASE("sweep: backup, after a commit that failed and could not be taken back, crashes after each operation of the next", "[sweep]") {
+  // What the disk did of the set's name, and what came of hiding it again. That the disk loses the hiding is not among it: no later sync
+  // can make up for that.
+  struct way {
+    const char* words;
+    disk_request what;
+    bool applied;
+    std::errc error;
+  };
+  const way named = GENERATE(way{"name durable", disk_request::sync_directory, true, std::errc::io_error},
+                             way{"name lost", disk_request::sync_directory, false, std::errc::io_error},
+                             way{"name undecided", disk_request::sync_directory, false, std::errc::too_many_files_open});
+  const way hidden = GENERATE(way{"hidden, but told that not", disk_request::rename_new, true, std::errc::io_error},
+                              way{"not hidden", disk_request::rename_new, false, std::errc::io_error},
+                              way{"hidden, undecided", disk_request::sync_directory, false, std::errc::too_many_files_open});
+  INFO(named.words << ", " << hidden.words);
+  begun b(GENERATE(true, false));
+  simulated_disk plain = copy_of(b.base);
+  REQUIRE(b.back_up(plain).good());
+  // Where in it the set gets its name, and that is synced.
+  std::uint64_t syncs = 0, renames = 0;
+  for (const disk_event& e : plain.log()) {
+    const bool gives_name = e.what == disk_request::rename_new && contrail::is_set_id(std::filesystem::path(e.second).filename().string());
+    if (renames != 0 && e.what == disk_request::sync_directory) break;
+    syncs += e.what == disk_request::sync_directory ? 1 : 0;
+    renames += gives_name ? 1 : 0;
+  }
+  REQUIRE(renames == 1);
+  const bool renamed_back = hidden.applied || hidden.what == disk_request::sync_directory;
+  std::size_t crashes = 0;
+  bool over = false;
+  for (std::uint64_t k = 0; !over; k += step(sanitized ? 5 : 2)) {
+    // A disk with undecided changes cannot be copied.
+    simulated_disk disk = copy_of(b.base);
+    for (const bool of_name : {true, false}) {
+      const way& w = of_name ? named : hidden;
+      disk_fault f;
+      f.what = w.what;
+      f.path = "/repo";
+      f.nth = w.what == disk_request::rename_new ? renames : of_name ? syncs : syncs + 1;
+      f.applied = w.applied;
+      f.error = std::make_error_code(w.error);
+      disk.add(std::move(f));
+    }
+    const result first = b.back_up(disk);
+    INFO("first: " << first.text() << "\n" << last_events(disk, 8));
+    REQUIRE(first.failure);
+    REQUIRE(first.text().find("sync repository") != std::string::npos);
+    const std::vector<std::string> names = disk.names("/repo");
+    const bool partial = std::any_of(names.begin(), names.end(), [](const std::string& n) { return n.rfind(".partial-", 0) == 0 && n.back() == '/'; });
+    REQUIRE(partial == renamed_back);
+    disk.clear_faults();
+    b.check_idle(disk);
+    moment when;
+    when.power_fails_after = k;
+    contrail::backup_report report;
+    const result second = b.back_up(disk, when, &report);
+    INFO("crash after " << k << " operations of the second: " << second.text() << "\n" << last_events(disk));
+    over = second.over;
+    if (over) CHECK(second.good());
+    for (std::uint64_t i = 0; i < crash_seeds(3) + 2; ++i) {
+      const crash_mode mode = i == 0 ? crash_mode::worst : i == 1 ? crash_mode::best : crash_mode::seeded;
+      INFO("crash " << i);
+      std::vector<std::string> sets = b.first;
+      if (second.good()) sets.push_back(report.set);
+      b.check_repository(disk.after_crash(mode, k * 1000 + i), sets);
+      ++crashes;
+    }
+    REQUIRE(k < 1'000);
+  }
+  CHECK(crashes > 50 / step());
+  tell(std::ostringstream() << crashes << " crashes");
+}
+
 TEST_CASE("sweep: two backups at once into one repository, troubles by chance", "[sweep]") {
   std::size_t both = 0;
   const std::uint64_t first = disk_seed();

@@ -131,7 +131,8 @@ void disk_core::fail(operation& op, const sync_scope& scope, const disk_event& e
     return;
   }
   if (op.what == request::sync && scope.content != nullptr) opened(op).file->content.lose(*scope.content);
-  if (op.what == request::sync_directory) {
+  // Without a descriptor for the directory nothing was asked of the disk.
+  if (op.what == request::sync_directory && fault.error != std::errc::too_many_files_open) {
     const node_ptr directory = tree_.find(event.path);
     if (directory != nullptr) tree_.lose(directory, scope.names);
   }

@@ -386,12 +386,15 @@ inline std::vector<disk_fault> faults_for(const disk_event& event) {
       add(std::errc::too_many_files_open, false);
       if (event.creates) add(std::errc::no_space_on_device, false);
       break;
+    case disk_request::sync_directory:
+      add(std::errc::too_many_files_open, false);   // it loses nothing
+      add(std::errc::io_error, true);
+      break;
     case disk_request::rename:
     case disk_request::rename_new:
     case disk_request::remove:
     case disk_request::remove_all:
     case disk_request::sync:
-    case disk_request::sync_directory:
     case disk_request::resize:
     case disk_request::release: add(std::errc::io_error, true); break;
     default: break;

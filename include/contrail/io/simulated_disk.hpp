@@ -53,7 +53,7 @@ struct disk_fault {
   std::error_code error = std::make_error_code(std::errc::io_error);   ///< none: it is not done, and nobody is told
 };
 // A sync that fails marks as clean what was unsynced and loses it at the next crash; a later sync of the same file succeeds and does not
-// help. A removal of a whole directory that fails may have removed a part.
+// help; but one of a directory that fails with too_many_files_open was not even begun. A removal of a whole directory that fails may have removed a part.
 
 /// One thing that a disk did.
 struct disk_event {
