@@ -2,7 +2,10 @@
 
 #include "support/run.hpp"
 
+#include <asio/bind_cancellation_slot.hpp>
 #include <asio/bind_executor.hpp>
+#include <asio/cancellation_signal.hpp>
+#include <asio/error.hpp>
 #include <asio/post.hpp>
 #include <asio/use_awaitable.hpp>
 #include <asio/write_at.hpp>
@@ -10,6 +13,7 @@
 #include <catch2/catch.hpp>
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -182,4 +186,24 @@ TEST_CASE("simulated_disk_sync: a name that is made while its directory is synce
     CHECK(disk.after_crash(crash_mode::best).names("/d") == std::vector<std::string>{"before/", "f", "meanwhile/"});
   }
   CHECK(made_first > 5);
+}
+
+TEST_CASE("simulated_disk_sync: what is cancelled in flight is stopped always, or never, when that is asked for", "[simulated_disk]") {
+  const io::disk_cancellation what = GENERATE(io::disk_cancellation::stops, io::disk_cancellation::comes_late);
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    simulated_disk disk = disk_of(seed);
+    disk.set_cancellation(what);
+    asio::io_context context;
+    io::file_system fs = disk.mount(context.get_executor());
+    asio::cancellation_signal signal;
+    std::optional<std::error_code> got;
+    fs.async_make_directory("/d/x", asio::bind_cancellation_slot(signal.slot(), [&](std::error_code ec) { got = ec; }));
+    for (int i = 0; i < 3; ++i) context.run_one();
+    REQUIRE(disk.in_flight() == 1);
+    signal.emit(asio::cancellation_type::terminal);
+    context.run();
+    REQUIRE(got.has_value());
+    CHECK((*got == asio::error::operation_aborted) == (what == io::disk_cancellation::stops));
+    CHECK(disk.exists("/d/x") == (what == io::disk_cancellation::comes_late));
+  }
 }

@@ -118,14 +118,16 @@ TEST_CASE("sweep: backup, the system crashes after each operation", "[sweep]") {
 
 TEST_CASE("sweep: backup, cancelled at each turn of the event loop", "[sweep]") {
   begun b(GENERATE(true, false));
+  const disk_cancellation in_flight = GENERATE(disk_cancellation::stops, disk_cancellation::comes_late);
   std::size_t cancelled = 0, committed = 0;
-  for (std::uint64_t turn = 0;; turn += step()) {
+  for (std::uint64_t turn = 0;; turn += step(sanitized ? 10 : 1)) {
     simulated_disk disk = copy_of(b.base);
+    disk.set_cancellation(in_flight);
     moment when;
     when.cancelled_at_turn = turn;
     contrail::backup_report report;
     const result got = b.back_up(disk, when, &report);
-    INFO("cancelled at turn " << turn << ": " << got.text() << "\n" << last_events(disk));
+    INFO("cancelled at turn " << turn << (in_flight == disk_cancellation::stops ? ", stops it: " : ", too late: ") << got.text() << "\n" << last_events(disk));
     REQUIRE(got.over);
     if (got.failure) CHECK(got.code() == asio::error::operation_aborted);
     CHECK(only_sets(disk));
@@ -142,14 +144,16 @@ TEST_CASE("sweep: backup, cancelled at each turn of the event loop", "[sweep]") 
 
 TEST_CASE("sweep: backup, the context is destroyed at each turn", "[sweep]") {
   begun b(GENERATE(true, false));
+  const disk_cancellation in_flight = GENERATE(disk_cancellation::stops, disk_cancellation::comes_late);
   std::size_t runs = 0;
-  for (std::uint64_t turn = 0;; turn += step()) {
+  for (std::uint64_t turn = 0;; turn += step(sanitized ? 10 : 1)) {
     simulated_disk disk = copy_of(b.base);
+    disk.set_cancellation(in_flight);
     moment when;
     when.destroyed_at_turn = turn;
     contrail::backup_report report;
     const result got = b.back_up(disk, when, &report);
-    INFO("destroyed at turn " << turn << ": " << got.text() << "\n" << last_events(disk));
+    INFO("destroyed at turn " << turn << (in_flight == disk_cancellation::stops ? ", stops it: " : ", too late: ") << got.text() << "\n" << last_events(disk));
     check_after(b, disk, got, report, false);
     ++runs;
     if (!when.before_end) break;

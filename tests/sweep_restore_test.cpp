@@ -164,13 +164,15 @@ TEST_CASE("sweep: restore, the system crashes after each operation", "[sweep]") 
 TEST_CASE("sweep: restore, cancelled at each turn of the event loop", "[sweep]") {
   const bool replaces = GENERATE(false, true);
   begun b(replaces);
+  const disk_cancellation in_flight = GENERATE(disk_cancellation::stops, disk_cancellation::comes_late);
   std::size_t cancelled = 0, placed = 0;
-  for (std::uint64_t turn = 0;; turn += step()) {
+  for (std::uint64_t turn = 0;; turn += step(sanitized ? 10 : 1)) {
     simulated_disk disk = copy_of(b.base);
+    disk.set_cancellation(in_flight);
     moment when;
     when.cancelled_at_turn = turn;
     const result got = b.restore_now(disk, when);
-    INFO("cancelled at turn " << turn << ": " << got.text() << "\n" << last_events(disk));
+    INFO("cancelled at turn " << turn << (in_flight == disk_cancellation::stops ? ", stops it: " : ", too late: ") << got.text() << "\n" << last_events(disk));
     REQUIRE(got.over);
     if (got.failure) {
       CHECK(got.code() == asio::error::operation_aborted);
@@ -190,13 +192,15 @@ TEST_CASE("sweep: restore, cancelled at each turn of the event loop", "[sweep]")
 TEST_CASE("sweep: restore, the context is destroyed at each turn", "[sweep]") {
   const bool replaces = GENERATE(false, true);
   begun b(replaces);
+  const disk_cancellation in_flight = GENERATE(disk_cancellation::stops, disk_cancellation::comes_late);
   std::size_t runs = 0;
-  for (std::uint64_t turn = 0;; turn += step()) {
+  for (std::uint64_t turn = 0;; turn += step(sanitized ? 10 : 1)) {
     simulated_disk disk = copy_of(b.base);
+    disk.set_cancellation(in_flight);
     moment when;
     when.destroyed_at_turn = turn;
     const result got = b.restore_now(disk, when);
-    INFO("destroyed at turn " << turn << ": " << got.text() << "\n" << last_events(disk));
+    INFO("destroyed at turn " << turn << (in_flight == disk_cancellation::stops ? ", stops it: " : ", too late: ") << got.text() << "\n" << last_events(disk));
     b.check_after(disk, got, false);
     ++runs;
     if (!when.before_end) break;

@@ -76,14 +76,16 @@ TEST_CASE("sweep: verify, each operation fails", "[sweep]") {
 TEST_CASE("sweep: verify, cancelled at each turn of the event loop, and the context destroyed", "[sweep]") {
   const bool destroyed = GENERATE(false, true);
   begun b;
+  const disk_cancellation in_flight = GENERATE(disk_cancellation::stops, disk_cancellation::comes_late);
   std::size_t cancelled = 0, ended = 0;
-  for (std::uint64_t turn = 0;; turn += step()) {
+  for (std::uint64_t turn = 0;; turn += step(sanitized ? 10 : 1)) {
     simulated_disk disk = copy_of(b.base);
+    disk.set_cancellation(in_flight);
     moment when;
     (destroyed ? when.destroyed_at_turn : when.cancelled_at_turn) = turn;
     contrail::verify_report report;
     const result got = b.verify(disk, when, &report);
-    INFO((destroyed ? "destroyed" : "cancelled") << " at turn " << turn << ": " << got.text() << "\n" << last_events(disk));
+    INFO((destroyed ? "destroyed" : "cancelled") << (in_flight == disk_cancellation::stops ? ", stops" : ", too late") << " at turn " << turn << ": " << got.text() << "\n" << last_events(disk));
     REQUIRE((destroyed || got.over));
     if (got.failure) CHECK(got.code() == asio::error::operation_aborted);
     if (got.good()) CHECK(all_good(report));

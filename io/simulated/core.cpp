@@ -172,9 +172,10 @@ void disk_core::advance(std::uint64_t to) {
   now_us_ = std::max(now_us_, to);
 }
 
-bool disk_core::coin() {
+bool disk_core::stops() {
   const std::scoped_lock lock(mutex_);
-  return random_.coin();
+  const bool by_chance = random_.coin();
+  return options_.cancellation == disk_cancellation::seeded ? by_chance : options_.cancellation == disk_cancellation::stops;
 }
 
 void disk_core::count_in_flight(int change) {
@@ -197,6 +198,11 @@ void disk_core::clear_faults() {
 void disk_core::set_capacity(std::uint64_t bytes) {
   const std::scoped_lock lock(mutex_);
   options_.capacity = bytes;
+}
+
+void disk_core::set_cancellation(disk_cancellation what) {
+  const std::scoped_lock lock(mutex_);
+  options_.cancellation = what;
 }
 
 void disk_core::halt_after(std::uint64_t operations, std::function<void()> then) {

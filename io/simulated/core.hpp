@@ -48,12 +48,14 @@ class disk_core : public std::enable_shared_from_this<disk_core> {
   std::uint64_t now() const;
   std::uint64_t due() ;
   void advance(std::uint64_t to);
-  bool coin();
+  /// Does it stop an operation in flight that is cancelled?
+  bool stops();
   void count_in_flight(int change);
 
   void add(disk_fault fault);
   void clear_faults();
   void set_capacity(std::uint64_t bytes);
+  void set_cancellation(disk_cancellation what);
   void halt_after(std::uint64_t operations, std::function<void()> then);
   bool halted() const;
   void crash(crash_mode mode, std::uint64_t seed);

@@ -31,7 +31,7 @@ bool simulated_driver::issue(operation& op) noexcept {
 
 void simulated_driver::cancel(operation& op) noexcept {
   // The system is about to do it and cannot be stopped, or has not begun.
-  if (!core_->coin()) return;
+  if (!core_->stops()) return;
   const auto at = std::find_if(waiting_.begin(), waiting_.end(), [&op](const waiting& w) { return w.op == &op; });
   if (at == waiting_.end()) return;
   waiting one = std::move(*at);
@@ -75,7 +75,7 @@ void simulated_driver::arm() noexcept {
 void simulated_driver::drain() noexcept {
   draining_ = true;
   const bool dead = core_->halted();
-  for (waiting& one : waiting_) one.aborted = one.aborted || dead || core_->coin();
+  for (waiting& one : waiting_) one.aborted = one.aborted || dead || core_->stops();
 }
 
 void simulated_driver::close(file_state& file) noexcept { core_->close(file.native); }

@@ -107,6 +107,7 @@ file_system simulated_disk::mount(asio::any_io_executor ex) {
 void simulated_disk::add(disk_fault fault) { core_->add(std::move(fault)); }
 void simulated_disk::clear_faults() { core_->clear_faults(); }
 void simulated_disk::set_capacity(std::uint64_t bytes) { core_->set_capacity(bytes); }
+void simulated_disk::set_cancellation(disk_cancellation what) { core_->set_cancellation(what); }
 void simulated_disk::halt_after(std::uint64_t operations, std::function<void()> then) { core_->halt_after(operations, std::move(then)); }
 bool simulated_disk::halted() const { return core_->halted(); }
 

@@ -34,6 +34,7 @@
 namespace sweep {
 
 using contrail::io::crash_mode;
+using contrail::io::disk_cancellation;
 using contrail::io::disk_event;
 using contrail::io::disk_fault;
 using contrail::io::disk_request;

@@ -31,6 +31,10 @@ enum class disk_request : std::uint8_t {
 /// "read", "write", "sync", ...
 std::string_view to_string(disk_request what) noexcept;
 
+/// What becomes of operations in flight that are cancelled, or whose context goes away: the seed decides for each, all are stopped and not
+/// done, or all are done as if nothing had been said.
+enum class disk_cancellation : std::uint8_t { seeded, stops, comes_late };
+
 /// How a disk behaves. The same options, faults and calls give the same events, on an event loop with one thread.
 struct disk_options {
   std::uint64_t seed = 1;                                                ///< of delays, short transfers, cancellations
@@ -38,6 +42,7 @@ struct disk_options {
   std::chrono::microseconds least_delay{10};                             ///< each operation takes between these two, of the disk's own
   std::chrono::microseconds most_delay{200};                             ///< clock; when they are equal, operations end in their order
   bool short_transfers = false;                                          ///< some reads and writes move fewer bytes than asked for
+  disk_cancellation cancellation = disk_cancellation::seeded;
   unsigned depth = 64;                                                   ///< operations at once in one file system
   unsigned patience = 16;   ///< turns of the event loop in which nothing was asked, before the disk's clock jumps to the next completion
 };
@@ -97,6 +102,7 @@ class simulated_disk {
   void add(disk_fault fault);
   void clear_faults();
   void set_capacity(std::uint64_t bytes);
+  void set_cancellation(disk_cancellation what);
   /// The power fails when so many more operations have been done: no further one ends. `then` is called once, from the event loop: a
   /// place to stop it, for it would wait for ever.
   void halt_after(std::uint64_t operations, std::function<void()> then);
