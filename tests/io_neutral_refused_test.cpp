@@ -48,21 +48,13 @@ asio::awaitable<void> read_all(io::file_system files, std::filesystem::path path
   REQUIRE(found == expected);
 }
 
-std::vector<backend_case> two_cases() {
-  std::vector<backend_case> out;
-  for (const backend_case& c : backend_cases()) {
-    if (out.empty() || out.back().options.kind != c.options.kind) out.push_back(c);
-  }
-  return out;
-}
-
 }  // namespace
 
 TEST_CASE("io_neutral: without direct transfers the locks of this process survive too", "[io]") {
   const temp_directory dir;
   const std::string bytes = pattern_bytes(mib);
   int number = 0;
-  for (const backend_case& c : two_cases()) {
+  for (const backend_case& c : each_backend()) {
     for (const caching cache : {caching::direct, caching::neutral}) {
       INFO(c.name << ", caching " << static_cast<int>(cache));
       const auto path = dir / std::to_string(++number);   // a file that nobody has opened before
@@ -90,7 +82,7 @@ TEST_CASE("io_neutral: without direct transfers what a read brought in goes agai
     WARN("skipped: this file system keeps its files in memory");
     return;
   }
-  for (const backend_case& c : two_cases()) {
+  for (const backend_case& c : each_backend()) {
     for (const std::string how_warm : {"cold", "half", "warm", "holes"}) {
       INFO(c.name << ", " << how_warm);
       REQUIRE(evict(path));

@@ -49,14 +49,6 @@ asio::awaitable<void> read_all(io::file_system files, std::filesystem::path path
   REQUIRE(at == expected.size());
 }
 
-std::vector<backend_case> two_cases() {
-  std::vector<backend_case> out;
-  for (const backend_case& c : backend_cases()) {
-    if (out.empty() || out.back().options.kind != c.options.kind) out.push_back(c);
-  }
-  return out;
-}
-
 }  // namespace
 
 TEST_CASE("io_neutral: what was resident stays, what was not does not become so", "[io]") {
@@ -68,7 +60,7 @@ TEST_CASE("io_neutral: what was resident stays, what was not does not become so"
     WARN("skipped: this file system keeps its files in memory");
     return;
   }
-  for (const backend_case& c : two_cases()) {
+  for (const backend_case& c : each_backend()) {
     for (const bool lock_neutral : {false, true}) {
       for (const double warm : {0.0, 0.5, 1.0}) {
         INFO(c.name << (lock_neutral ? ", lock-neutral" : "") << ", warm " << warm);
@@ -112,7 +104,7 @@ TEST_CASE("io_neutral: scattered pages, odd offsets and a file that changes give
   const temp_directory dir;
   const auto path = dir / "f";
   std::string bytes = pattern_bytes(3 * mib + 1234);
-  for (const backend_case& c : two_cases()) {
+  for (const backend_case& c : each_backend()) {
     write_file(path, bytes);
     evict(path);
     // Every third page resident.
@@ -161,7 +153,7 @@ TEST_CASE("io_neutral: the locks of this process survive a lock-neutral open and
   const auto path = dir / "f";
   const std::string bytes = pattern_bytes(mib);
   write_file(path, bytes);
-  for (const backend_case& c : two_cases()) {
+  for (const backend_case& c : each_backend()) {
     for (const caching cache : {caching::cached, caching::direct, caching::neutral}) {
       INFO(c.name << ", caching " << static_cast<int>(cache));
       const own_lock lock(path);
@@ -207,7 +199,7 @@ TEST_CASE("io_neutral: kept descriptors are one for each file and go with its la
 TEST_CASE("io_neutral: lock-neutral is for reading, and says what is missing", "[io]") {
   const temp_directory dir;
   write_file(dir / "f", "x");
-  for (const backend_case& c : two_cases()) {
+  for (const backend_case& c : each_backend()) {
     asio::io_context context;
     const io::file_system files(context.get_executor(), c.options);
     const std::size_t descriptors = open_descriptors();
@@ -235,7 +227,7 @@ TEST_CASE("io_neutral: lock-neutral is for reading, and says what is missing", "
 
 TEST_CASE("io_neutral: more lock-neutral files at once than the ring's table has places", "[io]") {
   const temp_directory dir;
-  for (const backend_case& c : two_cases()) {
+  for (const backend_case& c : each_backend()) {
     asio::io_context context;
     const io::file_system files(context.get_executor(), c.options);
     auto body = [&]() -> asio::awaitable<void> {

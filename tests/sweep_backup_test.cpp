@@ -79,7 +79,7 @@ TEST_CASE("sweep: backup, each operation fails", "[sweep]") {
       if (!of_cleaning) CHECK(only_sets(disk));
       check_after(b, disk, got, report, !of_cleaning && !fault.applied);
       for (std::uint64_t i = 0; i < 4; ++i) {
-        const crash_mode mode = i == 0 ? crash_mode::worst : i == 1 ? crash_mode::best : crash_mode::seeded;
+        const crash_mode mode = crash_of(i);
         INFO("then a crash, " << i);
         check_crashed(b, disk.after_crash(mode, k + i), got, report);
       }
@@ -106,7 +106,7 @@ TEST_CASE("sweep: backup, the system crashes after each operation", "[sweep]") {
     const result got = b.back_up(disk, when, &report);
     REQUIRE((k == operations || disk.halted()));
     for (std::uint64_t i = 0; i < seeds + 2; ++i) {
-      const crash_mode mode = i == 0 ? crash_mode::worst : i == 1 ? crash_mode::best : crash_mode::seeded;
+      const crash_mode mode = crash_of(i);
       INFO("crash after " << k << " operations, " << (i < 2 ? "everything or nothing lost, " : "seed ") << k * 1000 + i << "\n"
                           << last_events(disk));
       check_crashed(b, disk.after_crash(mode, k * 1000 + i), got, report);
@@ -127,7 +127,7 @@ TEST_CASE("sweep: backup, cancelled at each turn of the event loop", "[sweep]") 
     when.cancelled_at_turn = turn;
     contrail::backup_report report;
     const result got = b.back_up(disk, when, &report);
-    INFO("cancelled at turn " << turn << (in_flight == disk_cancellation::stops ? ", stops it: " : ", too late: ") << got.text() << "\n" << last_events(disk));
+    INFO("cancelled at turn " << turn << in_words(in_flight) << got.text() << "\n" << last_events(disk));
     REQUIRE(got.over);
     if (got.failure) CHECK(got.code() == asio::error::operation_aborted);
     CHECK(only_sets(disk));
@@ -153,7 +153,7 @@ TEST_CASE("sweep: backup, the context is destroyed at each turn", "[sweep]") {
     when.destroyed_at_turn = turn;
     contrail::backup_report report;
     const result got = b.back_up(disk, when, &report);
-    INFO("destroyed at turn " << turn << (in_flight == disk_cancellation::stops ? ", stops it: " : ", too late: ") << got.text() << "\n" << last_events(disk));
+    INFO("destroyed at turn " << turn << in_words(in_flight) << got.text() << "\n" << last_events(disk));
     check_after(b, disk, got, report, false);
     ++runs;
     if (!when.before_end) break;
@@ -226,12 +226,7 @@ TEST_CASE("sweep: backup, troubles by chance", "[sweep]") {
     moment when;
     const bool crashes = random() % 2 == 0;
     if (crashes) when.power_fails_after = random() % 110;
-    for (std::uint64_t i = random() % 3; i > 0; --i) {
-      disk_fault fault;
-      fault.nth = random() % 110;
-      fault.applied = random() % 4 == 0;
-      disk.add(std::move(fault));
-    }
+    add_troubles(disk, random, 110);
     contrail::backup_report report;
     const result got = b.back_up(disk, when, &report);
     INFO("backup: " << got.text() << "\n" << last_events(disk, 100));
@@ -329,7 +324,7 @@ TEST_CASE("sweep: backup, after a commit that failed and could not be taken back
     over = second.over;
     if (over) CHECK(second.good());
     for (std::uint64_t i = 0; i < crash_seeds(3) + 2; ++i) {
-      const crash_mode mode = i == 0 ? crash_mode::worst : i == 1 ? crash_mode::best : crash_mode::seeded;
+      const crash_mode mode = crash_of(i);
       INFO("crash " << i);
       std::vector<std::string> sets = b.first;
       if (second.good()) sets.push_back(report.set);

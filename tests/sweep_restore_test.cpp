@@ -128,7 +128,7 @@ TEST_CASE("sweep: restore, each operation fails", "[sweep]") {
       if (!of_cleaning) CHECK_FALSE(begun::hides(disk));
       b.check_after(disk, got, !of_cleaning && !fault.applied);
       for (std::uint64_t i = 0; i < 4; ++i) {
-        const crash_mode mode = i == 0 ? crash_mode::worst : i == 1 ? crash_mode::best : crash_mode::seeded;
+        const crash_mode mode = crash_of(i);
         INFO("then a crash, " << i);
         b.check_crashed(disk.after_crash(mode, k + i), got);
       }
@@ -151,7 +151,7 @@ TEST_CASE("sweep: restore, the system crashes after each operation", "[sweep]") 
     when.power_fails_after = k;
     const result got = b.restore_now(disk, when);
     for (std::uint64_t i = 0; i < seeds + 2; ++i) {
-      const crash_mode mode = i == 0 ? crash_mode::worst : i == 1 ? crash_mode::best : crash_mode::seeded;
+      const crash_mode mode = crash_of(i);
       INFO("crash after " << k << " operations, " << (i < 2 ? "everything or nothing lost, " : "seed ") << k * 1000 + i << "\n"
                           << last_events(disk));
       b.check_crashed(disk.after_crash(mode, k * 1000 + i), got);
@@ -172,7 +172,7 @@ TEST_CASE("sweep: restore, cancelled at each turn of the event loop", "[sweep]")
     moment when;
     when.cancelled_at_turn = turn;
     const result got = b.restore_now(disk, when);
-    INFO("cancelled at turn " << turn << (in_flight == disk_cancellation::stops ? ", stops it: " : ", too late: ") << got.text() << "\n" << last_events(disk));
+    INFO("cancelled at turn " << turn << in_words(in_flight) << got.text() << "\n" << last_events(disk));
     REQUIRE(got.over);
     if (got.failure) {
       CHECK(got.code() == asio::error::operation_aborted);
@@ -200,7 +200,7 @@ TEST_CASE("sweep: restore, the context is destroyed at each turn", "[sweep]") {
     moment when;
     when.destroyed_at_turn = turn;
     const result got = b.restore_now(disk, when);
-    INFO("destroyed at turn " << turn << (in_flight == disk_cancellation::stops ? ", stops it: " : ", too late: ") << got.text() << "\n" << last_events(disk));
+    INFO("destroyed at turn " << turn << in_words(in_flight) << got.text() << "\n" << last_events(disk));
     b.check_after(disk, got, false);
     ++runs;
     if (!when.before_end) break;
@@ -265,12 +265,7 @@ TEST_CASE("sweep: restore, troubles by chance", "[sweep]") {
     moment when;
     const bool crashes = random() % 2 == 0;
     if (crashes) when.power_fails_after = random() % 150;
-    for (std::uint64_t i = random() % 3; i > 0; --i) {
-      disk_fault fault;
-      fault.nth = random() % 150;
-      fault.applied = random() % 4 == 0;
-      disk.add(std::move(fault));
-    }
+    add_troubles(disk, random, 150);
     const result got = b.restore_now(disk, when);
     INFO("restore: " << got.text() << "\n" << last_events(disk, 100));
     if (got.over) b.check_after(disk, got, false);

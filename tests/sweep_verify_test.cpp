@@ -85,7 +85,7 @@ TEST_CASE("sweep: verify, cancelled at each turn of the event loop, and the cont
     (destroyed ? when.destroyed_at_turn : when.cancelled_at_turn) = turn;
     contrail::verify_report report;
     const result got = b.verify(disk, when, &report);
-    INFO((destroyed ? "destroyed" : "cancelled") << (in_flight == disk_cancellation::stops ? ", stops" : ", too late") << " at turn " << turn << ": " << got.text() << "\n" << last_events(disk));
+    INFO((destroyed ? "destroyed" : "cancelled") << " at turn " << turn << in_words(in_flight) << got.text() << "\n" << last_events(disk));
     REQUIRE((destroyed || got.over));
     if (got.failure) CHECK(got.code() == asio::error::operation_aborted);
     if (got.good()) CHECK(all_good(report));

@@ -76,8 +76,7 @@ void open_kept(int path_descriptor, caching wanted, file_state& file) {
   pair.cached = entry.cached;
   pair.direct = wanted == caching::cached ? -1 : entry.direct;
   describe_reading(pair, wanted, file);
-  file.native = pair.direct >= 0 ? pair.direct : pair.cached;
-  file.native_cached = pair.direct >= 0 ? pair.cached : -1;
+  take_reading(pair, file);
   file.kept = true;
   ++entry.uses;
 }

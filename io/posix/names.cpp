@@ -38,12 +38,7 @@ void stat_name(name_arguments& names) {
   entry& found = names.found;
   found.name = names.first.filename();
   found.type = type_of(facts.st_mode);
-  found.facts.bytes = static_cast<std::uint64_t>(facts.st_size);
-  found.facts.device = static_cast<std::uint64_t>(facts.st_dev);
-  found.facts.inode = static_cast<std::uint64_t>(facts.st_ino);
-  found.facts.mode = static_cast<std::uint32_t>(facts.st_mode & 07777U);
-  found.facts.uid = facts.st_uid;
-  found.facts.gid = facts.st_gid;
+  found.facts = facts_of(facts);
 }
 
 void list_names(name_arguments& names) {
@@ -117,6 +112,17 @@ void lock_name(name_arguments& names) {
 }
 
 }  // namespace
+
+file_facts facts_of(const struct ::stat& from) noexcept {
+  file_facts out;
+  out.bytes = static_cast<std::uint64_t>(from.st_size);
+  out.device = static_cast<std::uint64_t>(from.st_dev);
+  out.inode = static_cast<std::uint64_t>(from.st_ino);
+  out.mode = static_cast<std::uint32_t>(from.st_mode & 07777U);
+  out.uid = from.st_uid;
+  out.gid = from.st_gid;
+  return out;
+}
 
 void perform_on_names(operation& op) {
   name_arguments& names = *op.names;

@@ -4,7 +4,6 @@
 #include "posix/reading.hpp"
 
 #include <cerrno>
-#include <string>
 #include <system_error>
 
 #include <fcntl.h>
@@ -31,12 +30,7 @@ void set_status_flags(int fd, int flags) {
 void take_facts(const struct stat& facts, file_state& file) {
   if (S_ISDIR(facts.st_mode)) throw std::system_error(std::make_error_code(std::errc::is_a_directory));
   if (!S_ISREG(facts.st_mode)) throw std::system_error(std::make_error_code(std::errc::invalid_argument), "not a regular file");
-  file.facts.bytes = static_cast<std::uint64_t>(facts.st_size);
-  file.facts.device = static_cast<std::uint64_t>(facts.st_dev);
-  file.facts.inode = static_cast<std::uint64_t>(facts.st_ino);
-  file.facts.mode = static_cast<std::uint32_t>(facts.st_mode & 07777U);
-  file.facts.uid = facts.st_uid;
-  file.facts.gid = facts.st_gid;
+  file.facts = facts_of(facts);
 }
 
 void open_direct(file_state& file, bool for_writing) {
@@ -48,9 +42,7 @@ void open_direct(file_state& file, bool for_writing) {
     return;
   }
   if (for_writing) {
-    // The same inode, whatever happened to the name meanwhile.
-    const std::string again = "/proc/self/fd/" + std::to_string(fd);
-    file.native_cached = open_retrying(again.c_str(), O_WRONLY | O_CLOEXEC);
+    file.native_cached = reopen(fd, O_WRONLY);
     if (file.native_cached < 0) {
       set_status_flags(fd, 0);
       return;
@@ -65,10 +57,7 @@ void open_neutral(file_state& file) {
   pair.cached = static_cast<int>(file.native);
   set_status_flags(pair.cached, 0);
   pair.direct = try_reopen_direct(pair.cached);
-  if (pair.direct >= 0) {
-    file.native = pair.direct;
-    file.native_cached = pair.cached;
-  }
+  take_reading(pair, file);
   describe_reading(pair, caching::neutral, file);
 }
 

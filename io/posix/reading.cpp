@@ -19,26 +19,26 @@ namespace {
 
 constexpr unsigned usual_alignment = 4096;
 
-int reopen(int descriptor, int flags) {
+}  // namespace
+
+int reopen(int descriptor, int flags) noexcept {
   std::array<char, 48> path{};
   // Of this thread: it may have a table of its own.
   std::snprintf(path.data(), path.size(), "/proc/thread-self/fd/%d", descriptor);
-  int fd = ::open(path.data(), O_RDONLY | O_CLOEXEC | flags);
-  while (fd < 0 && errno == EINTR) fd = ::open(path.data(), O_RDONLY | O_CLOEXEC | flags);
+  int fd = ::open(path.data(), O_CLOEXEC | flags);
+  while (fd < 0 && errno == EINTR) fd = ::open(path.data(), O_CLOEXEC | flags);
   return fd;
 }
 
-}  // namespace
-
 int reopen_for_reading(int descriptor) {
-  const int fd = reopen(descriptor, 0);
+  const int fd = reopen(descriptor, O_RDONLY);
   if (fd < 0) throw std::system_error(errno, std::system_category());
   return fd;
 }
 
 int try_reopen_direct(int descriptor) {
   // Asked first: to open and then to close again would drop the locks that the process holds on the file.
-  return direct_alignment(descriptor) == 0 ? -1 : reopen(descriptor, O_DIRECT);
+  return direct_alignment(descriptor) == 0 ? -1 : reopen(descriptor, O_RDONLY | O_DIRECT);
 }
 
 unsigned direct_alignment(int descriptor) {
@@ -51,6 +51,12 @@ unsigned direct_alignment(int descriptor) {
 #endif
   (void)descriptor;
   return usual_alignment;
+}
+
+void take_reading(const reading_pair& pair, file_state& file) noexcept {
+  const bool both = pair.direct >= 0;
+  file.native = both ? pair.direct : pair.cached;
+  file.native_cached = both ? pair.cached : -1;
 }
 
 void describe_reading(const reading_pair& pair, caching wanted, file_state& file) {

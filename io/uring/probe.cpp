@@ -70,6 +70,12 @@ int try_nop(io_uring& ring) {
   return -answer;
 }
 
+/// Asked once: it takes a thread, and each file system probes.
+bool threads_stand_apart() {
+  static const bool answer = run_apart({}, [] {});
+  return answer;
+}
+
 }  // namespace
 
 backend_probe probe_uring() {
@@ -99,7 +105,7 @@ backend_probe probe_uring() {
   probe.available = true;
   probe.registered_buffers = registered == 0;
   // The table is the last thing that is tried on this ring; it goes with it.
-  probe.direct_descriptors = io_uring_register_files_sparse(&ring, 2) == 0 && run_apart({}, [] {});
+  probe.direct_descriptors = io_uring_register_files_sparse(&ring, 2) == 0 && threads_stand_apart();
   probe.why = "ring set up, a NOP came back; ";
   probe.why += registered == 0 ? "buffers can be registered" : "buffers are not registered (memory-lock limit)";
   return probe;

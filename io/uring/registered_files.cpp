@@ -89,8 +89,10 @@ bool registered_files::open(int path_descriptor, caching wanted, file_state& fil
     return false;
   }
   file.registered = true;
-  file.native = direct >= 0 ? direct : cached;
-  file.native_cached = direct >= 0 ? cached : -1;
+  reading_pair places;
+  places.cached = cached;
+  places.direct = direct;
+  take_reading(places, file);
   file.native_facts = path_descriptor;
   return true;
 }

@@ -100,3 +100,12 @@ inline std::vector<backend_case> all_backend_cases() {
   add("simulated, short transfers", 8, true, 1);
   return cases;
 }
+
+/// The ordinary case of each backend of this machine.
+inline std::vector<backend_case> each_backend() {
+  std::vector<backend_case> out;
+  for (const backend_case& c : backend_cases()) {
+    if (out.empty() || out.back().options.kind != c.options.kind) out.push_back(c);
+  }
+  return out;
+}

@@ -22,6 +22,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <random>
 #include <optional>
 #include <sstream>
 #include <string>
@@ -60,6 +61,27 @@ inline std::uint64_t crash_seeds(std::uint64_t otherwise) { return environment("
 inline std::uint64_t rounds(std::uint64_t otherwise) { return environment("CONTRAIL_SWEEP_ROUNDS", otherwise); }
 /// Of the disks, and of the first round: CONTRAIL_SWEEP_SEED.
 inline std::uint64_t disk_seed() { return environment("CONTRAIL_SWEEP_SEED", 1); }
+
+/// What is left after crash number `i` of a point: nothing unsynced, everything, then as a seed says.
+inline crash_mode crash_of(std::uint64_t i) noexcept {
+  if (i == 0) return crash_mode::worst;
+  return i == 1 ? crash_mode::best : crash_mode::seeded;
+}
+
+/// For messages: what a cancellation does to an operation in flight.
+inline const char* in_words(disk_cancellation in_flight) noexcept {
+  return in_flight == disk_cancellation::stops ? ", stops it: " : ", too late: ";
+}
+
+/// Up to two faults anywhere among the first `operations`.
+inline void add_troubles(simulated_disk& disk, std::mt19937_64& random, std::uint64_t operations) {
+  for (std::uint64_t i = random() % 3; i > 0; --i) {
+    disk_fault fault;
+    fault.nth = random() % operations;
+    fault.applied = random() % 4 == 0;
+    disk.add(std::move(fault));
+  }
+}
 
 /// What a sweep went through, when CONTRAIL_SWEEP_TALK is set.
 inline void tell(const std::ostream& text) {

@@ -42,10 +42,6 @@ struct pinned_connection {
   std::optional<sqlite::log_floor> floor;
 };
 
-}  // namespace
-
-namespace {
-
 /// Compiled for several threads, and not told otherwise when it was started (SQLITE_CONFIG_SINGLETHREAD): its mutexes are real ones.
 bool allows_threads(const sqlite_functions& sql) {
   if (sql.threadsafe() == 0) {
@@ -73,8 +69,7 @@ std::filesystem::path file_of(sqlite3* connection, const sqlite_functions& sql) 
   return name;
 }
 
-sqlite::access_way way_of(sqlite3* connection, const sqlite_functions& sql) {
-  const std::filesystem::path file = file_of(connection, sql);
+sqlite::access_way way_of(const std::filesystem::path& file, sqlite3* connection, const sqlite_functions& sql) {
   sqlite::access_way out;
   // A connection to another file, by this name, would share the application's log and bring both to ruin.
   int moved = 0;
@@ -127,6 +122,10 @@ struct sqlite_engine::impl {
   impl(io::file_system files, std::filesystem::path database, sqlite::access_way way, sqlite_options options)
       : core(std::make_shared<sqlite::engine_core>(std::move(files), std::move(database), std::move(way), options)),
         traits(make_traits(core->way.sql)) {}
+  impl(io::file_system files, sqlite3* connection, const sqlite_functions& sql, sqlite_options options)
+      : impl(std::move(files), file_of(connection, sql), connection, sql, options) {}
+  impl(io::file_system files, const std::filesystem::path& file, sqlite3* connection, const sqlite_functions& sql, sqlite_options options)
+      : impl(std::move(files), file, way_of(file, connection, sql), options) {}
   std::shared_ptr<sqlite::engine_core> core;
   engine_traits traits;
 };
@@ -141,7 +140,7 @@ sqlite_engine::sqlite_engine(asio::any_io_executor ex, sqlite3* connection, cons
     : sqlite_engine(io::file_system::of(std::move(ex)), connection, sqlite, options) {}
 
 sqlite_engine::sqlite_engine(io::file_system files, sqlite3* connection, const sqlite_functions& sqlite, sqlite_options options)
-    : impl_(std::make_shared<impl>(std::move(files), file_of(connection, sqlite), way_of(connection, sqlite), options)) {}
+    : impl_(std::make_shared<impl>(std::move(files), connection, sqlite, options)) {}
 
 sqlite_engine::~sqlite_engine() = default;
 

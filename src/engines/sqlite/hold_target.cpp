@@ -44,12 +44,6 @@ struct held_target {
   bool writable = false;
 };
 
-std::filesystem::path beside(const std::filesystem::path& path, const char* suffix) {
-  std::filesystem::path out = path;
-  out += suffix;
-  return out;
-}
-
 /// The database's file and whatever stands beside it under SQLite's names.
 std::vector<file_identity> identities(const std::filesystem::path& path, file_identity database) {
   std::vector<file_identity> out;

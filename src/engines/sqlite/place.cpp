@@ -17,8 +17,7 @@ namespace {
 constexpr const char* looking = "look at the database";
 
 void refuse_hot_journal(const std::filesystem::path& path) {
-  std::filesystem::path journal = path;
-  journal += "-journal";
+  const std::filesystem::path journal = beside(path, "-journal");
   const auto facts = look_at(journal);
   if (!facts || facts->bytes == 0) {
     return;
@@ -83,8 +82,7 @@ void refuse_to_lock_out(const std::filesystem::path& path) {
   if (::access(path.c_str(), W_OK) == 0) {
     return;
   }
-  std::filesystem::path index = path;
-  index += "-shm";
+  const std::filesystem::path index = beside(path, "-shm");
   if (::access(index.c_str(), F_OK) == 0) {
     return;
   }
@@ -92,10 +90,6 @@ void refuse_to_lock_out(const std::filesystem::path& path) {
        "none, and nobody has it open: the -wal and -shm that SQLite makes would keep its owner out. Run the backup as the owner of the "
        "database, or while the application runs");
 }
-
-}  // namespace
-
-namespace {
 
 /// All that can be known without opening anything.
 place look_at_name(const std::filesystem::path& database) {

@@ -29,6 +29,12 @@ class descriptor {
   int fd_ = -1;
 };
 
+/// What SQLite keeps under the database's name: "-wal", "-shm", "-journal".
+inline std::filesystem::path beside(std::filesystem::path path, const char* suffix) {
+  path += suffix;
+  return path;
+}
+
 struct name_facts {
   file_identity identity;
   std::uint64_t bytes = 0;

@@ -13,16 +13,6 @@
 
 namespace contrail::sqlite {
 
-namespace {
-
-std::filesystem::path beside(const std::filesystem::path& path, const char* suffix) {
-  std::filesystem::path out = path;
-  out += suffix;
-  return out;
-}
-
-}  // namespace
-
 const sqlite_functions& linked_sqlite() noexcept {
   static const sqlite_functions all = sqlite_of_this_program();
   return all;
