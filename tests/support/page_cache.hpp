@@ -84,3 +84,20 @@ inline std::uint64_t disk_bytes_read() {
   if (at == std::string::npos) throw std::runtime_error("/proc/self/io");
   return std::strtoull(all.c_str() + at + 13, nullptr, 10);
 }
+
+/// A file's pages before and after something was read, and what that made the disk read, in bytes.
+struct residency_change {
+  std::vector<bool> before;
+  std::vector<bool> after;
+  std::uint64_t from_disk = 0;
+  bool kept() const { return differences(before, after) * 100 <= before.size(); }
+};
+
+/// Measures again, five times at most, until `good`: the system takes clean pages out of the cache whenever it likes, and a run that it
+/// disturbed says nothing about the reader. A reader that changes the cache does so each time.
+template <class Measure, class Good>
+residency_change until_undisturbed(Measure measure, Good good) {
+  residency_change found = measure();
+  for (int again = 0; again < 4 && !good(found); ++again) found = measure();
+  return found;
+}
