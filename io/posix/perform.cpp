@@ -1,4 +1,4 @@
-#include "posix/perform.hpp"
+#include "common/perform.hpp"
 
 #include "common/file_state.hpp"
 #include "posix/kept_descriptors.hpp"

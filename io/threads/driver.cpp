@@ -1,6 +1,6 @@
 #include "common/backends.hpp"
 #include "common/thread_crew.hpp"
-#include "posix/perform.hpp"
+#include "common/perform.hpp"
 
 namespace contrail::io::detail {
 

@@ -1,10 +1,10 @@
 #include "common/backends.hpp"
 #include "common/file_state.hpp"
+#include "common/perform.hpp"
 #include "common/pool_state.hpp"
 #include "common/request_queue.hpp"
 #include "common/thread_crew.hpp"
 #include "posix/names.hpp"
-#include "posix/perform.hpp"
 #include "uring/registered_files.hpp"
 #include "uring/registered_pools.hpp"
 
