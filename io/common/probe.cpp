@@ -17,6 +17,7 @@ std::string_view to_string(backend_kind kind) noexcept {
   switch (kind) {
     case backend_kind::automatic: return "auto";
     case backend_kind::uring: return "uring";
+    case backend_kind::iocp: return "iocp";
     case backend_kind::threads: return "threads";
     case backend_kind::simulated: return "simulated";
   }
@@ -24,7 +25,7 @@ std::string_view to_string(backend_kind kind) noexcept {
 }
 
 bool parse_backend(std::string_view text, backend_kind& out) noexcept {
-  for (const backend_kind kind : {backend_kind::automatic, backend_kind::uring, backend_kind::threads}) {
+  for (const backend_kind kind : {backend_kind::automatic, backend_kind::uring, backend_kind::iocp, backend_kind::threads}) {
     if (text != to_string(kind)) continue;
     out = kind;
     return true;
@@ -34,8 +35,7 @@ bool parse_backend(std::string_view text, backend_kind& out) noexcept {
 
 std::vector<backend_probe> probe_backends() {
   std::vector<backend_probe> all;
-  all.push_back(detail::probe_uring());
-  all.push_back(detail::probe_threads());
+  for (const detail::offered_backend& one : detail::offered_backends()) all.push_back(one.probe());
   return all;
 }
 
@@ -62,9 +62,24 @@ backend_info as_info(const backend_probe& probe, const std::string& because) {
   return info;
 }
 
-}  // namespace
+/// "auto, uring or threads", as far as this build has them.
+std::string names_of_backends() {
+  const auto all = offered_backends();
+  std::string out = "auto";
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    out += i + 1 == all.size() ? " or " : ", ";
+    out += to_string(all[i].kind);
+  }
+  return out;
+}
 
-backend_info choose_backend(const backend_options& options) {
+struct choice {
+  const offered_backend* backend = nullptr;
+  backend_info info;
+};
+
+/// Which backend `options` and the environment ask for, and why. Throws std::system_error, std::invalid_argument.
+choice choose_backend(const backend_options& options) {
   check(options);
   backend_kind wanted = options.kind;
   std::string because = "asked for";
@@ -73,29 +88,40 @@ backend_info choose_backend(const backend_options& options) {
     const char* text = std::getenv(variable);
     if (text != nullptr && *text != '\0') {
       if (!parse_backend(text, wanted)) {
-        throw std::invalid_argument(std::string(variable) + " is \"" + text + "\"; expected auto, uring or threads");
+        throw std::invalid_argument(std::string(variable) + " is \"" + text + "\"; expected " + names_of_backends());
       }
       if (wanted != backend_kind::automatic) because = std::string(variable) + "=" + text;
     }
   }
-  if (wanted == backend_kind::threads) return as_info(probe_threads(), because);
-  const backend_probe uring = probe_uring();
-  if (uring.available) return as_info(uring, because);
-  if (wanted == backend_kind::uring) {
-    throw std::system_error(std::make_error_code(std::errc::not_supported), "io_uring backend (" + because + "): " + uring.why);
+  std::string passed_over;
+  for (const offered_backend& one : offered_backends()) {
+    if (wanted != backend_kind::automatic && one.kind != wanted) continue;
+    const backend_probe found = one.probe();
+    if (found.available) {
+      choice out;
+      out.backend = &one;
+      out.info = as_info(found, because);
+      out.info.why += passed_over;
+      return out;
+    }
+    if (wanted == one.kind) {
+      throw std::system_error(std::make_error_code(std::errc::not_supported),
+                              std::string(to_string(wanted)) + " backend (" + because + "): " + found.why);
+    }
+    passed_over += "; " + std::string(to_string(one.kind)) + ": " + found.why;
   }
-  backend_info info = as_info(probe_threads(), because);
-  info.why += "; io_uring: " + uring.why;
-  return info;
+  throw std::system_error(std::make_error_code(std::errc::not_supported),
+                          std::string(to_string(wanted)) + " backend (" + because + "): not on this system; there are " + names_of_backends());
 }
 
+}  // namespace
+
 std::shared_ptr<request_queue> make_queue(const asio::any_io_executor& ex, const backend_options& options) {
-  backend_info info = choose_backend(options);
+  choice chosen = choose_backend(options);
   auto& anchor = asio::use_service<detail::anchor>(asio::query(ex, asio::execution::context));
   auto queue = std::make_shared<request_queue>(ex, anchor.pools(), options.bytes_per_turn);
-  auto driver = info.kind == backend_kind::uring ? make_uring_driver(*queue, options)
-                                                 : make_threads_driver(*queue, options.worker_threads);
-  queue->attach(std::move(driver), std::move(info));
+  auto driver = chosen.backend->make(*queue, options);
+  queue->attach(std::move(driver), std::move(chosen.info));
   anchor.add(queue);
   return queue;
 }
@@ -104,7 +130,9 @@ std::shared_ptr<request_queue> make_call_queue(const asio::any_io_executor& ex, 
   if (threads < 1 || threads > 64) throw std::invalid_argument("worker: threads must be 1 to 64");
   auto& anchor = asio::use_service<detail::anchor>(asio::query(ex, asio::execution::context));
   auto queue = std::make_shared<request_queue>(ex, anchor.pools(), std::size_t{1} << 20);
-  auto driver = make_threads_driver(*queue, threads);
+  backend_options options;
+  options.worker_threads = threads;
+  auto driver = make_threads_driver(*queue, options);
   backend_info info;
   info.why = "calls that block";
   queue->attach(std::move(driver), std::move(info));

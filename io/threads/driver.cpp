@@ -1,6 +1,6 @@
 #include "common/backends.hpp"
-#include "common/thread_crew.hpp"
 #include "common/perform.hpp"
+#include "common/thread_crew.hpp"
 
 namespace contrail::io::detail {
 
@@ -35,8 +35,8 @@ backend_probe probe_threads() {
   return probe;
 }
 
-std::unique_ptr<driver> make_threads_driver(driver_host& host, unsigned threads) {
-  return std::make_unique<threads_driver>(host, threads);
+std::unique_ptr<driver> make_threads_driver(driver_host& host, const backend_options& options) {
+  return std::make_unique<threads_driver>(host, options.worker_threads);
 }
 
 }  // namespace contrail::io::detail

@@ -10,8 +10,9 @@ namespace contrail::io {
 
 /// Which system interface carries the operations.
 /// `simulated` is what a file system on a `simulated_disk` reports; it cannot be asked for.
-enum class backend_kind : std::uint8_t { automatic, uring, threads, simulated };
-/// "auto", "uring", "threads", "simulated".
+/// `uring` is Linux's, `iocp` Windows's (I/O completion ports), `threads` works everywhere.
+enum class backend_kind : std::uint8_t { automatic, uring, iocp, threads, simulated };
+/// "auto", "uring", "iocp", "threads", "simulated".
 std::string_view to_string(backend_kind kind) noexcept;
 /// False when `text` names no backend that can be asked for; `out` is then unchanged.
 bool parse_backend(std::string_view text, backend_kind& out) noexcept;

@@ -121,7 +121,10 @@ using this_asio_configuration =
                        asio_settings::has_small_block_recycling, asio_settings::recycled_blocks<ASIO_RECYCLING_ALLOCATOR_CACHE_SIZE>>;
 
 // One pointer a file, kept although nobody reads it. "retain" keeps it also when the program is linked with --gc-sections.
-[[maybe_unused, gnu::used, gnu::retain]] static void (*const asio_configuration_in_use)() noexcept =
+#if defined(__ELF__)
+[[gnu::retain]]
+#endif
+[[maybe_unused, gnu::used]] static void (*const asio_configuration_in_use)() noexcept =
     &this_asio_configuration::compiled_in;
 
 }  // namespace contrail::io::detail

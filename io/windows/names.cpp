@@ -1,0 +1,165 @@
+#include "windows/names.hpp"
+
+#include "common/file_state.hpp"
+#include "windows/errors.hpp"
+#include "windows/handle.hpp"
+#include "windows/handle_lock.hpp"
+#include "windows/paths.hpp"
+
+#include <algorithm>
+#include <memory>
+#include <string_view>
+#include <system_error>
+
+namespace contrail::io::detail {
+
+namespace {
+
+bool is_link(DWORD attributes, DWORD tag) noexcept {
+  return (attributes & FILE_ATTRIBUTE_REPARSE_POINT) != 0 && (tag == IO_REPARSE_TAG_SYMLINK || tag == IO_REPARSE_TAG_MOUNT_POINT);
+}
+
+entry_type type_of(DWORD attributes, DWORD tag) noexcept {
+  if (is_link(attributes, tag)) return entry_type::link;
+  if ((attributes & FILE_ATTRIBUTE_DIRECTORY) != 0) return entry_type::directory;
+  return (attributes & FILE_ATTRIBUTE_DEVICE) != 0 ? entry_type::other : entry_type::file;
+}
+
+DWORD attributes_of(const std::wstring& path) {
+  const DWORD found = ::GetFileAttributesW(path.c_str());
+  if (found == INVALID_FILE_ATTRIBUTES) fail_now();
+  return found;
+}
+
+void stat_name(name_arguments& names) {
+  const unique_handle file =
+      open_existing(system_path(names.first), FILE_READ_ATTRIBUTES, FILE_FLAG_BACKUP_SEMANTICS | FILE_FLAG_OPEN_REPARSE_POINT);
+  if (!file) fail_now();
+  BY_HANDLE_FILE_INFORMATION facts{};
+  check(::GetFileInformationByHandle(file.get(), &facts));
+  FILE_ATTRIBUTE_TAG_INFO tag{};
+  if (::GetFileInformationByHandleEx(file.get(), FileAttributeTagInfo, &tag, sizeof tag) == 0) tag.ReparseTag = 0;
+  names.found.name = names.first.filename();
+  names.found.type = type_of(facts.dwFileAttributes, tag.ReparseTag);
+  names.found.facts = facts_of(facts);
+}
+
+/// Calls `visit` with each entry of the directory but "." and "..".
+template <typename Visit>
+void each_entry(const std::wstring& directory, Visit visit) {
+  if ((attributes_of(directory) & FILE_ATTRIBUTE_DIRECTORY) == 0) throw std::system_error(std::make_error_code(std::errc::not_a_directory));
+  WIN32_FIND_DATAW found{};
+  const HANDLE search = ::FindFirstFileExW((directory + L"\\*").c_str(), FindExInfoBasic, &found, FindExSearchNameMatch, nullptr, 0);
+  if (search == INVALID_HANDLE_VALUE) {
+    if (::GetLastError() == ERROR_FILE_NOT_FOUND) return;   // the root of a volume has no "."
+    fail_now();
+  }
+  const std::unique_ptr<void, BOOL(WINAPI*)(HANDLE)> closer(search, &::FindClose);
+  do {
+    const std::wstring_view name(found.cFileName);
+    if (name != L"." && name != L"..") visit(found);
+  } while (::FindNextFileW(search, &found) != 0);
+  if (::GetLastError() != ERROR_NO_MORE_FILES) fail_now();
+}
+
+void list_names(name_arguments& names) {
+  each_entry(system_path(names.first), [&](const WIN32_FIND_DATAW& found) {
+    entry e;
+    e.name = found.cFileName;
+    e.type = type_of(found.dwFileAttributes, found.dwReserved0);
+    names.entries.push_back(std::move(e));
+  });
+  std::sort(names.entries.begin(), names.entries.end(), [](const entry& a, const entry& b) { return a.name < b.name; });
+}
+
+void remove_path(const std::wstring& path, DWORD attributes) {
+  const auto remove = [&] {
+    return (attributes & FILE_ATTRIBUTE_DIRECTORY) != 0 ? ::RemoveDirectoryW(path.c_str()) : ::DeleteFileW(path.c_str());
+  };
+  if (remove() != 0) return;
+  // As elsewhere, a file that may not be written may still be removed.
+  const DWORD why = ::GetLastError();
+  if (why != ERROR_ACCESS_DENIED || (attributes & FILE_ATTRIBUTE_READONLY) == 0) throw std::system_error(windows_error(why));
+  check(::SetFileAttributesW(path.c_str(), attributes & ~static_cast<DWORD>(FILE_ATTRIBUTE_READONLY)));
+  check(remove());
+}
+
+/// Links are removed, not followed.
+void remove_tree(const std::wstring& path, DWORD attributes) {
+  if ((attributes & FILE_ATTRIBUTE_DIRECTORY) != 0 && (attributes & FILE_ATTRIBUTE_REPARSE_POINT) == 0) {
+    std::vector<std::pair<std::wstring, DWORD>> below;
+    each_entry(path, [&](const WIN32_FIND_DATAW& found) { below.emplace_back(path + L"\\" + found.cFileName, found.dwFileAttributes); });
+    for (const auto& [name, kind] : below) remove_tree(name, kind);
+  }
+  remove_path(path, attributes);
+}
+
+void remove_all(const std::wstring& path) {
+  const DWORD attributes = ::GetFileAttributesW(path.c_str());
+  if (attributes != INVALID_FILE_ATTRIBUTES) {
+    remove_tree(path, attributes);
+  } else if (last_error() != std::errc::no_such_file_or_directory) {
+    fail_now();
+  }
+}
+
+void sync_directory(const std::wstring& path) {
+  if ((attributes_of(path) & FILE_ATTRIBUTE_DIRECTORY) == 0) throw std::system_error(std::make_error_code(std::errc::not_a_directory));
+  // The file system's own log orders its names, and renames are written through; where it takes a flush as well, it gets one.
+  const unique_handle directory = open_existing(path, GENERIC_WRITE, FILE_FLAG_BACKUP_SEMANTICS);
+  if (!directory) {
+    if (::GetLastError() == ERROR_ACCESS_DENIED || ::GetLastError() == ERROR_SHARING_VIOLATION) return;
+    fail_now();
+  }
+  if (::FlushFileBuffers(directory.get()) != 0) return;
+  switch (::GetLastError()) {
+    case ERROR_ACCESS_DENIED:
+    case ERROR_INVALID_FUNCTION:
+    case ERROR_INVALID_HANDLE:
+    case ERROR_INVALID_PARAMETER:
+    case ERROR_NOT_SUPPORTED: return;   // no such thing here
+    default: fail_now();
+  }
+}
+
+}  // namespace
+
+file_facts facts_of(const BY_HANDLE_FILE_INFORMATION& from) noexcept {
+  file_facts out;
+  const bool directory = (from.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY) != 0;
+  if (!directory) out.bytes = (std::uint64_t{from.nFileSizeHigh} << 32U) | from.nFileSizeLow;
+  out.device = from.dwVolumeSerialNumber;
+  out.inode = (std::uint64_t{from.nFileIndexHigh} << 32U) | from.nFileIndexLow;
+  // Access lists have no such form: what a set tells another system is the owner's right alone.
+  out.mode = directory ? 0700U : (from.dwFileAttributes & FILE_ATTRIBUTE_READONLY) != 0 ? 0400U : 0600U;
+  return out;
+}
+
+void perform_on_names(operation& op) {
+  name_arguments& names = *op.names;
+  switch (op.what) {
+    case request::open: open_file(op); break;
+    case request::rename:
+      check(::MoveFileExW(system_path(names.first).c_str(), system_path(names.second).c_str(),
+                          MOVEFILE_REPLACE_EXISTING | MOVEFILE_WRITE_THROUGH));
+      break;
+    case request::rename_new:
+      check(::MoveFileExW(system_path(names.first).c_str(), system_path(names.second).c_str(), MOVEFILE_WRITE_THROUGH));
+      break;
+    case request::remove: {
+      const std::wstring path = system_path(names.first);
+      remove_path(path, attributes_of(path));
+      break;
+    }
+    case request::remove_all: remove_all(system_path(names.first)); break;
+    case request::make_directory: check(::CreateDirectoryW(system_path(names.first).c_str(), nullptr)); break;
+    case request::sync_directory: sync_directory(system_path(names.first)); break;
+    case request::set_attributes: (void)attributes_of(system_path(names.first)); break;   // no such rights here; but the name must be
+    case request::list: list_names(names); break;
+    case request::stat: stat_name(names); break;
+    case request::lock: names.lock = held_lock(std::make_unique<handle_lock>(lock_file(names.first))); break;
+    default: throw std::system_error(std::make_error_code(std::errc::invalid_argument));
+  }
+}
+
+}  // namespace contrail::io::detail
