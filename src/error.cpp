@@ -178,7 +178,6 @@ constexpr std::array system_names{
     system_name{ETXTBSY, "ETXTBSY", errc::file_access_denied},
     system_name{EAGAIN, "EAGAIN", errc::file_access_denied},
     system_name{ENOSPC, "ENOSPC", errc::disk_full},
-    system_name{EDQUOT, "EDQUOT", errc::disk_full},
     system_name{EFBIG, "EFBIG", errc::disk_full},
     system_name{ENOMEM, "ENOMEM", errc::out_of_memory},
     system_name{EMFILE, "EMFILE", errc::out_of_memory},
@@ -188,7 +187,6 @@ constexpr std::array system_names{
     system_name{EIO, "EIO", errc::disk_io},
     system_name{ENXIO, "ENXIO", errc::disk_io},
     system_name{ENODEV, "ENODEV", errc::disk_io},
-    system_name{ESTALE, "ESTALE", errc::disk_io},
     system_name{EBADF, "EBADF", errc::disk_io},
     system_name{EINTR, "EINTR", errc::disk_io},
     system_name{EPIPE, "EPIPE", errc::disk_io},
@@ -196,14 +194,32 @@ constexpr std::array system_names{
     system_name{EOPNOTSUPP, "EOPNOTSUPP", errc::disk_io},
     system_name{ETIMEDOUT, "ETIMEDOUT", errc::disk_io},
     system_name{ECONNRESET, "ECONNRESET", errc::disk_io},
+// Not every system has these.
+#ifdef EDQUOT
+    system_name{EDQUOT, "EDQUOT", errc::disk_full},
+#endif
+#ifdef ESTALE
+    system_name{ESTALE, "ESTALE", errc::disk_io},
+#endif
 };
 
+// The errno that says the same; 0: none does. Not every system's own numbers are those of errno.
+int errno_of(std::error_code ec) noexcept {
+  // Asio has a system category of its own, with the same numbers, which it does not translate.
+  if (ec.category() == asio::error::get_system_category()) ec.assign(ec.value(), std::system_category());
+  if (ec.category() == std::generic_category()) return ec.value();
+  if (ec.category() != std::system_category()) return 0;
+  if (ec.value() == asio::error::operation_aborted) return ECANCELED;
+  const std::error_condition meaning = ec.default_error_condition();
+  if (meaning.category() == std::generic_category()) return meaning.value();
+  const bool numbers_are_errno = std::system_category().default_error_condition(EEXIST) == std::errc::file_exists;
+  return numbers_are_errno ? ec.value() : 0;
+}
+
 const system_name* find_system(std::error_code ec) noexcept {
-  // Asio has a system category of its own, with the same numbers.
-  const std::error_category& c = ec.category();
-  if (c != std::system_category() && c != std::generic_category() && c != asio::error::get_system_category()) return nullptr;
+  const int value = errno_of(ec);
   for (const system_name& s : system_names)
-    if (s.value == ec.value()) return &s;
+    if (s.value == value) return &s;
   return nullptr;
 }
 

@@ -107,6 +107,7 @@ asio::awaitable<read_ahead::piece> read_ahead::next() {
   }
   if (state_->waiting() == 0) {
     if (asked_ == bytes_) {
+      state_->file.close();   // nothing of it is on its way any more, but the last step may still hold the state
       out.end = true;
       co_return out;
     }

@@ -99,7 +99,7 @@ void add_memory(CLI::App& app, raw& text) {
   app.add_option("--memory", text.memory, "All buffers and tables (default: 64M)")->type_name("SIZE");
 }
 void add_backend(CLI::App& app, raw& text) {
-  app.add_option("--io-backend", text.backend, "auto, uring or threads (default: auto, which CONTRAIL_IO_BACKEND may set)")->type_name("NAME");
+  app.add_option("--io-backend", text.backend, "auto, uring, iocp or threads (default: auto, which CONTRAIL_IO_BACKEND may set)")->type_name("NAME");
 }
 void add_progress(CLI::App& app, raw& text) {
   app.add_option("--progress", text.progress, "auto, always or never (default: auto: on a terminal, and without --json)")->type_name("WHEN");
@@ -205,7 +205,7 @@ void convert(arguments& out, const raw& text) {
     throw usage_error(fmt::format("--kind: \"{}\" is none of full, copy, incremental, differential", printable(text.kind)));
   }
   if (!io::parse_backend(text.backend, out.backend)) {
-    throw usage_error(fmt::format("--io-backend: \"{}\" is none of auto, uring, threads", printable(text.backend)));
+    throw usage_error(fmt::format("--io-backend: \"{}\" is none of auto, uring, iocp, threads", printable(text.backend)));
   }
   if (text.progress == "always") {
     out.progress = progress_mode::always;

@@ -2,6 +2,7 @@
 #include "cli/engine_table.hpp"
 #include "cli/quantities.hpp"
 
+#include <contrail/io/file_names.hpp>
 #include <contrail/restore.hpp>
 #include <contrail/sinks/directory.hpp>
 
@@ -53,14 +54,17 @@ std::string in_words(const restore_report& report) {
   return out;
 }
 
+/// As the system compares them: on some, capital and small letters are the same.
+std::filesystem::path folded(const std::filesystem::path& path) { return io::fold_file_name(path.generic_string()); }
+
 /// A restore into a repository would put its files among the sets, or over them.
 void refuse_inside(const std::filesystem::path& into, const std::filesystem::path& repository) {
   std::error_code ec;
-  const std::filesystem::path target = std::filesystem::weakly_canonical(into, ec);
+  const std::filesystem::path target = folded(std::filesystem::weakly_canonical(std::filesystem::absolute(into, ec), ec));
   if (ec) {
     return;   // the restore itself will say why it cannot be reached
   }
-  const std::filesystem::path base = std::filesystem::weakly_canonical(repository, ec);
+  const std::filesystem::path base = folded(std::filesystem::weakly_canonical(std::filesystem::absolute(repository, ec), ec));
   if (ec) {
     return;
   }

@@ -17,7 +17,7 @@ io::file_system open_file_system(const arguments& given, runner& loop) {
     return io::file_system(loop.executor(), options);
   } catch (const std::invalid_argument& e) {
     // Nothing else of the options can be out of range: it is the environment's CONTRAIL_IO_BACKEND.
-    throw usage_error(e.what(), "CONTRAIL_IO_BACKEND may be auto, uring or threads");
+    throw usage_error(e.what(), "CONTRAIL_IO_BACKEND may be auto, uring, iocp or threads");
   } catch (const error&) {
     throw;
   } catch (const std::system_error& e) {

@@ -1,31 +1,16 @@
 #include "cli/console.hpp"
 
+#include "cli/process.hpp"
 #include "cli/quantities.hpp"
 
 #include <fmt/format.h>
 
 #include <cerrno>
-#include <csignal>
 #include <cstdio>
-#include <cstdlib>
-
-#include <fcntl.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 namespace contrail::cli {
 
 namespace {
-
-bool stdout_was_closed = false;
-
-std::size_t terminal_columns() {
-  winsize size{};
-  if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
-    return size.ws_col;
-  }
-  return 80;
-}
 
 json to_json(const failure& what) {
   json details;
@@ -51,32 +36,16 @@ json json_object() {
   return out;
 }
 
-void console::prepare_process() {
-  for (int descriptor = STDIN_FILENO; descriptor <= STDERR_FILENO; ++descriptor) {
-    if (::fcntl(descriptor, F_GETFD) != -1 || errno != EBADF) {
-      continue;
-    }
-    stdout_was_closed = stdout_was_closed || descriptor == STDOUT_FILENO;
-    // The lowest free number is the one that is closed.
-    const int opened = ::open("/dev/null", descriptor == STDIN_FILENO ? O_RDONLY : O_WRONLY);
-    if (opened != descriptor) {
-      std::_Exit(exit_status::failed);
-    }
-  }
-  std::signal(SIGPIPE, SIG_IGN);
-  std::signal(SIGXFSZ, SIG_IGN);   // a limit on the size of files is an error of the write, and is cleaned up after
-}
-
 void console::print(std::string_view text) {
   status({});
-  int why = stdout_was_closed ? EBADF : 0;
+  int why = unwritable_ || process::stdout_was_closed() ? EBADF : 0;
   if (why == 0 && (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)) {
     why = errno;
   }
   if (why != 0) {
     // What is left in the buffer must not be written, or complained of, a second time.
-    stdout_was_closed = true;
-    fail(std::error_code(why, std::system_category()), "write the result", "standard output");
+    unwritable_ = true;
+    fail(std::error_code(why, std::generic_category()), "write the result", "standard output");
   }
 }
 
@@ -122,13 +91,8 @@ void console::status(std::string_view line) {
     return;
   }
   // The last column stays free: some terminals would go to the next line.
-  write_error(fmt::format("\r{}\x1b[K", line.substr(0, terminal_columns() - 1)));
+  write_error(fmt::format("\r{}\x1b[K", line.substr(0, process::terminal_columns() - 1)));
   status_shown_ = true;
-}
-
-bool console::stderr_is_terminal() {
-  const char* kind = std::getenv("TERM");
-  return ::isatty(STDERR_FILENO) == 1 && (kind == nullptr || std::string_view(kind) != "dumb");
 }
 
 }  // namespace contrail::cli

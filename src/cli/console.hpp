@@ -19,10 +19,6 @@ inline constexpr int json_schema = 1;
 /// Where the program speaks: results on standard output, everything else on standard error. One thread.
 class console {
  public:
-  /// Once, first thing in the program: standard descriptors that are closed are bound to nothing, lest a database be opened as "standard
-  /// output"; a closed pipe becomes an error instead of a signal.
-  static void prepare_process();
-
   explicit console(bool as_json) : as_json_(as_json) {}
 
   bool as_json() const noexcept { return as_json_; }
@@ -41,13 +37,13 @@ class console {
 
   /// The line that is redrawn in place, on standard error. Empty: take it away.
   void status(std::string_view line);
-  static bool stderr_is_terminal();
 
  private:
   void write_error(std::string_view text);
 
   bool as_json_;
   bool status_shown_ = false;
+  bool unwritable_ = false;   ///< standard output refused what it was given
 };
 
 /// A set of `{"schema": 1}` to begin an object with.

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <fstream>
 #include <utility>
 
@@ -22,15 +23,16 @@ scheme not_built(std::string name, std::string syntax, std::string build_option)
   return out;
 }
 
+/// One letter is the name of a drive.
 bool is_scheme_name(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+  return text.size() > 1 && std::all_of(text.begin(), text.end(), [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '+' || c == '-' || c == '.';
   });
 }
 
 bool looks_like_sqlite(const std::string& path) {
   std::array<char, 16> head{};
-  std::ifstream file(path, std::ios::binary);
+  std::ifstream file(std::filesystem::path(path), std::ios::binary);
   return file.read(head.data(), head.size()) && std::string_view(head.data(), head.size()) == std::string_view("SQLite format 3\0", 16);
 }
 

@@ -1,27 +1,15 @@
 #include "cli/failure.hpp"
 
+#include "cli/process.hpp"
+
 #include <asio/error.hpp>
 #include <fmt/format.h>
 
-#include <csignal>
 #include <new>
 
 namespace contrail::cli {
 
 namespace {
-
-std::string signal_name(int signal) {
-  switch (signal) {
-    case SIGINT:
-      return "SIGINT";
-    case SIGTERM:
-      return "SIGTERM";
-    case SIGHUP:
-      return "SIGHUP";
-    default:
-      return fmt::format("signal {}", signal);
-  }
-}
 
 /// Errors which say that the bytes of a set are not what they should be, also when the engine is the one that finds out.
 bool is_damage(std::error_code ec) {
@@ -92,7 +80,7 @@ void set_code(failure& out, std::error_code ec) {
 
 }  // namespace
 
-interrupted::interrupted(int signal) : std::runtime_error(fmt::format("interrupted by {}", signal_name(signal))), signal_(signal) {}
+interrupted::interrupted(int signal) : std::runtime_error(fmt::format("interrupted by {}", process::signal_name(signal))), signal_(signal) {}
 
 failure describe(const std::exception_ptr& thrown, activity doing) {
   failure out;

@@ -1,6 +1,8 @@
 #include "cli/commands.hpp"
 #include "cli/failure.hpp"
+#include "cli/process.hpp"
 
+#include <exception>
 #include <optional>
 #include <string>
 #include <vector>
@@ -30,12 +32,21 @@ int dispatch(const arguments& given, console& out, runner& loop) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  console::prepare_process();
-  const std::vector<std::string> words(argv + (argc > 0 ? 1 : 0), argv + argc);
+  process::prepare();
+  std::vector<std::string> words;
+  std::exception_ptr unreadable;
+  try {
+    words = process::words(argc, argv);
+  } catch (...) {
+    unreadable = std::current_exception();
+  }
   console out(wants_json(words));
   activity doing = activity::other;
   std::optional<runner> loop;
   try {
+    if (unreadable) {
+      std::rethrow_exception(unreadable);
+    }
     loop.emplace(out, progress_mode::never);
     std::string text;
     const std::optional<arguments> given = parse(words, text);

@@ -1,12 +1,12 @@
 #include "cli/runner.hpp"
 
+#include "cli/process.hpp"
 #include "cli/quantities.hpp"
 
 #include <asio/error.hpp>
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <csignal>
 
 namespace contrail::cli {
 
@@ -20,8 +20,13 @@ constexpr std::size_t bar_columns = 14;
 /// result told and its exit status chosen. This one never goes.
 void keep_signals_harmless() {
   struct keeper {
+    keeper() {
+      for (const int signal : process::stop_signals()) {
+        signals.add(signal);
+      }
+    }
     asio::io_context context;
-    asio::signal_set signals{context, SIGINT, SIGTERM};
+    asio::signal_set signals{context};
   };
   static const keeper* const forever = new keeper;
   (void)forever;
@@ -31,11 +36,11 @@ void keep_signals_harmless() {
 
 runner::runner(console& out, progress_mode mode) : out_(out), mode_(mode), context_(1), signals_(context_), tick_(context_) {
   keep_signals_harmless();
-  signals_.add(SIGINT);
-  signals_.add(SIGTERM);
-  // Under nohup it stays ignored.
-  if (std::signal(SIGHUP, SIG_IGN) != SIG_IGN) {
-    signals_.add(SIGHUP);
+  for (const int signal : process::stop_signals()) {
+    signals_.add(signal);
+  }
+  for (const int signal : process::hangup_signals()) {
+    signals_.add(signal);
   }
 }
 
@@ -48,7 +53,7 @@ void runner::begin(const watched& shown) {
   rate_ = 0;
   wait_for_signal();
   const bool wanted = mode_ == progress_mode::always ||
-                      (mode_ == progress_mode::automatic && !out_.as_json() && console::stderr_is_terminal());
+                      (mode_ == progress_mode::automatic && !out_.as_json() && process::stderr_is_terminal());
   if (wanted && shown_.counters != nullptr) {
     wait_for_tick();
   }

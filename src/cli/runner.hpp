@@ -32,7 +32,7 @@ struct watched {
   bool reads = false;                   ///< count what was read, not what was taken
 };
 
-/// Runs one operation after the other on the event loop, in this thread. SIGINT, SIGTERM and SIGHUP cancel the one that runs, and it is
+/// Runs one operation after the other on the event loop, in this thread. The system's signals to stop cancel the one that runs, and it is
 /// waited for: whatever it began is undone first. Lives as long as the program has something to say: from its construction on no
 /// signal kills.
 class runner {

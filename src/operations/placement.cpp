@@ -25,8 +25,14 @@ void parse_owner(std::string_view text, io::attributes& out) noexcept {
   out.gid = gid;
 }
 
-placement::placement(io::file_system fs, restorer& with, std::filesystem::path into, bool overwrite, std::string operation)
-    : fs_(std::move(fs)), with_(with), into_(std::move(into)), overwrite_(overwrite), operation_(std::move(operation)) {}
+placement::placement(io::file_system fs, restorer& with, std::filesystem::path into, bool overwrite, std::size_t memory, std::string operation)
+    : fs_(std::move(fs)),
+      with_(with),
+      into_(std::move(into)),
+      overwrite_(overwrite),
+      operation_(std::move(operation)),
+      memory_(memory),
+      names_(storable_names::rules_of(fs_), memory) {}
 
 // Does something stand at this place? What may not be replaced fails here.
 asio::awaitable<bool> placement::is_there(std::string name, bool companion) {
@@ -56,6 +62,7 @@ asio::awaitable<bool> placement::is_there(std::string name, bool companion) {
 
 asio::awaitable<void> placement::look_at(std::string name, file_role role) {
   if (!is_safe_name(name)) fail(errc::unsafe_path, operation_, name);
+  names_.add(name, operation_);
   if (role == file_role::log && overwrite_) co_return;   // consumed by the recovery, or looked at when its name comes back
   const bool there = co_await is_there(name, false);
   if (role == file_role::log) co_return;
@@ -113,10 +120,15 @@ asio::awaitable<void> placement::place(const std::filesystem::path& work, const 
   co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
   std::vector<std::string_view> all(names.begin(), names.end());
   std::sort(all.begin(), all.end());
+  // Those of the recovered files, of which the set may have known nothing.
+  storable_names placed(storable_names::rules_of(fs_), memory_);
+  for (const std::string& name : names) placed.add(name, operation_);
   std::set<std::filesystem::path> directories;
   for (const std::string& name : names) {
     const std::vector<std::string> companions = with_.companions(name);
-    const auto other = std::find_if(companions.begin(), companions.end(), [&](std::string_view c) { return std::binary_search(all.begin(), all.end(), c); });
+    const auto other = std::find_if(companions.begin(), companions.end(), [&](std::string_view c) {
+      return std::binary_search(all.begin(), all.end(), c) || placed.holds(c);
+    });
     if (other != companions.end()) {
       fail(errc::unsafe_path, operation_, *other, {}, "files that do not touch each other", "a name that would be part of " + name);
     }

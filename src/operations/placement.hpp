@@ -2,6 +2,7 @@
 
 #include <contrail/io/file_system.hpp>
 #include <contrail/restorer.hpp>
+#include "format/storable_names.hpp"
 
 #include <asio/awaitable.hpp>
 
@@ -27,9 +28,11 @@ namespace contrail::operations {
 /// each whole.
 class placement {
  public:
-  placement(io::file_system fs, restorer& with, std::filesystem::path into, bool overwrite, std::string operation);
+  /// `memory`: for the names of a set, where capital and small letters are not told apart.
+  placement(io::file_system fs, restorer& with, std::filesystem::path into, bool overwrite, std::size_t memory, std::string operation);
 
-  /// Is the place of this file free, or may it be made free? Fails with `errc::set_exists` or `errc::unsafe_path`. Writes nothing.
+  /// Is the place of this file free, or may it be made free? Fails with `errc::set_exists` or `errc::unsafe_path`, with `errc::invalid_path`
+  /// for a name that the system cannot store or takes for one that was looked at before. Writes nothing.
   [[nodiscard]] asio::awaitable<void> look_at(std::string name, file_role role);
   /// Keeps others out of the files that will be replaced. Fails with `errc::database_locked`.
   [[nodiscard]] asio::awaitable<void> hold_existing();
@@ -49,6 +52,8 @@ class placement {
   const std::filesystem::path into_;
   const bool overwrite_;
   const std::string operation_;
+  const std::size_t memory_;
+  storable_names names_;
   std::map<std::string, std::shared_ptr<void>> held_;   ///< the targets that exist
   std::vector<std::filesystem::path> made_;             ///< directories, outermost first
   std::vector<std::string> fresh_;                      ///< names of files that had no predecessor; a path takes several times the room

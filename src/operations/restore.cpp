@@ -33,7 +33,7 @@ class restoring {
         operation_(std::move(operation)),
         memory_(options.memory),
         counters_(options.progress),
-        placing_(fs, with, into_, options.overwrite, operation_),
+        placing_(fs, with, into_, options.overwrite, options.memory / 4, operation_),
         work_(fs, into_, work_prefix, operation_) {}
 
   asio::awaitable<void> run(repository& from, std::string set, restore_report& report);
@@ -93,7 +93,7 @@ asio::awaitable<void> restoring::dress(const std::string& name, const copied_fil
     operations::parse_owner(original->owner, value);
   }
   io::open_options options;
-  options.mode = io::access::read;
+  options.mode = io::access::write;   // not every system syncs for one who may only read
   calls::opened file = co_await calls::open(fs_, path, options);
   calls::check(file.ec, operation_, path);
   std::error_code ec = co_await calls::set_attributes(fs_, path, value);

@@ -3,6 +3,7 @@
 #include <contrail/error.hpp>
 #include "async/file_calls.hpp"
 #include "async/write_behind.hpp"
+#include "format/storable_names.hpp"
 
 #include <asio/this_coro.hpp>
 
@@ -50,6 +51,7 @@ asio::awaitable<void> copy_file(io::file_system fs, set_reader& from, const mani
     // The directory is about to be removed; nothing may be on its way into it then.
     co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
     co_await out.settle();
+    out.file().close();
     std::rethrow_exception(failure);
   }
   const std::pair<std::error_code, std::uint64_t> length = co_await calls::size(out.file());
@@ -57,6 +59,7 @@ asio::awaitable<void> copy_file(io::file_system fs, set_reader& from, const mani
   if (length.second != file.bytes) {
     fail(errc::disk_io, operation, path.string(), {}, std::to_string(file.bytes) + " bytes", std::to_string(length.second));
   }
+  out.file().close();
 }
 
 }  // namespace
@@ -77,12 +80,14 @@ asio::awaitable<std::vector<copied_file>> copy_set(io::file_system fs, set_reade
                                                    std::string operation) {
   std::vector<copied_file> copied;
   std::size_t used = 0;
+  const storable_names names(storable_names::rules_of(fs), 0);
   if (counters != nullptr) counters->bytes_total.fetch_add(from.info()->bytes, std::memory_order_relaxed);
   while (true) {
     const std::optional<manifest_file> file = co_await next_file_of(from);
     if (!file.has_value()) break;
     const std::string& name = file->file.name;
     if (!is_safe_name(name)) fail(errc::unsafe_path, operation, name);
+    names.require_storable(name, operation);
     used += sizeof(copied_file) + name.size() + file->file.owner.size();
     if (used > table) {
       fail(errc::out_of_memory, operation, name, {}, "a list of files that fits into the memory allowed",

@@ -1,6 +1,7 @@
 #include <contrail/verify.hpp>
 
 #include <contrail/error.hpp>
+#include <contrail/io/file_names.hpp>
 #include "async/file_calls.hpp"
 #include "operations/set_copy.hpp"
 #include "operations/work_directory.hpp"
@@ -8,7 +9,6 @@
 #include <asio/this_coro.hpp>
 #include <asio/use_awaitable.hpp>
 
-#include <cstdlib>
 #include <exception>
 #include <utility>
 
@@ -29,16 +29,7 @@ bool is_damage(std::error_code ec) noexcept {
 // Does this failure of a recovery speak about the set, or about the place where it was tried?
 bool speaks_of_set(std::error_code ec) noexcept {
   return ec.category() == category() && ec != errc::out_of_memory && ec != errc::disk_full && ec != errc::disk_io &&
-         ec != errc::file_access_denied && ec != errc::invalid_parameter && ec != errc::feature_not_built;
-}
-
-// As the system's own programs choose it; whether it is there is found when it is used.
-std::filesystem::path temporary_directory() {
-  for (const char* const variable : {"TMPDIR", "TMP", "TEMP", "TEMPDIR"}) {
-    const char* const value = std::getenv(variable);
-    if (value != nullptr && *value != '\0') return value;
-  }
-  return "/tmp";
+         ec != errc::file_access_denied && ec != errc::invalid_path && ec != errc::invalid_parameter && ec != errc::feature_not_built;
 }
 
 class verifying {
@@ -165,7 +156,7 @@ asio::awaitable<void> verifying::prove(verify_entry& entry) {
   if (with == nullptr) {
     fail(errc::feature_not_built, "prove set " + entry.set, {}, {}, "engine " + entry.engine, "a build without it");
   }
-  const std::filesystem::path scratch = scratch_.empty() ? temporary_directory() : scratch_;
+  const std::filesystem::path scratch = scratch_.empty() ? io::temporary_directory() : scratch_;
   const auto ex = co_await asio::this_coro::executor;
   try {
     // In a coroutine of its own, which may switch off its cancellation to clean up.

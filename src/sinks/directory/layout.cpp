@@ -138,6 +138,7 @@ asio::awaitable<void> write_text(io::file_system fs, io::buffer_pool& pool, cons
   co_await out.drain();
   const std::error_code ec = co_await calls::sync(out.file());
   calls::check(ec, operation, path);
+  out.file().close();
 }
 
 asio::awaitable<io::random_access_file> open_stored(io::file_system fs, const std::filesystem::path& path, std::string name,

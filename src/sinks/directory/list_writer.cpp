@@ -120,11 +120,14 @@ asio::awaitable<void> list_writer::finish() {
   co_await out_->drain();
   const std::error_code ec = co_await calls::sync(out_->file());
   calls::check(ec, operation_, path_);
+  out_->file().close();
   out_.reset();
 }
 
 asio::awaitable<void> list_writer::settle() {
-  if (out_ != nullptr) co_await out_->settle();
+  if (out_ == nullptr) co_return;
+  co_await out_->settle();
+  out_->file().close();
   out_.reset();
 }
 

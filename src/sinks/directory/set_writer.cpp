@@ -22,6 +22,8 @@ namespace {
 constexpr std::uint64_t worth_allocating = std::uint64_t{1} << 20;
 // The commit lock is held for the sync of a manifest and two directories; a disk that is busy may take long for that.
 constexpr std::chrono::milliseconds lock_pause{20};
+// For the names of directories, where capital and small letters are not told apart.
+constexpr std::size_t most_names_memory = std::size_t{16} << 20;
 constexpr int lock_tries = 3000;   // a minute: another commit that stands still must not hold a database's log for ever
 
 // Leaves no file behind, whatever comes of the commit.
@@ -73,7 +75,11 @@ set_writer::set_writer(io::file_system fs, building_site site)
       partial_(partial_path(site_.repository, site_.set)),
       operation_("write set " + site_.set),
       texts_(fs_.get_executor(), 2, text_buffer_bytes),
-      list_(fs_, partial_, texts_, operation_) {}
+      list_(fs_, partial_, texts_, operation_),
+      names_(storable_names::rules_of(fs_), most_names_memory) {
+  names_.add(manifest_name, operation_);
+  names_.add(list_name, operation_);
+}
 
 set_writer::~set_writer() = default;
 
@@ -104,8 +110,11 @@ asio::awaitable<file_id> set_writer::start_file(file_info file) {
   if (file.role == file_role::directory || file.role == file_role::link || file.unchanged) {
     fail(errc::invalid_parameter, operation_, file.name, {}, "a file with its bytes", "a directory, a link or a reference to another set");
   }
+  const std::string stored = stored_name(file);
+  // Two files of one name do not meet: a file is never written over another.
+  names_.require_apart(stored, operation_);
   open_file f;
-  f.stored = partial_ / stored_name(file);
+  f.stored = partial_ / stored;
   co_await calls::make_parents(fs_, partial_, file.name, operation_, nullptr);
   io::open_options options;
   options.mode = io::access::write;
@@ -172,6 +181,8 @@ asio::awaitable<void> set_writer::finish_file(file_id id, file_end end) {
   }
   const std::error_code synced = co_await calls::sync(file);
   calls::check(synced, "sync set " + site_.set, f.stored);
+  // Now, not when the last one who looks at it is gone: not every system renames a directory with an open file in it.
+  file.close();
 
   manifest_file line;
   line.file = f.info;
@@ -320,6 +331,7 @@ asio::awaitable<void> set_writer::abort() {
   for (auto& [number, file] : files_) {
     (void)number;
     co_await file.out->settle();
+    file.out->file().close();
   }
   files_.clear();
   co_await list_.settle();

@@ -5,6 +5,7 @@
 #include <contrail/manifest.hpp>
 #include <contrail/sink.hpp>
 #include "async/write_behind.hpp"
+#include "format/storable_names.hpp"
 #include "sinks/directory/list_writer.hpp"
 
 #include <asio/awaitable.hpp>
@@ -66,6 +67,7 @@ class set_writer final : public contrail::set_writer {
   std::map<std::uint32_t, open_file> files_;
   std::uint32_t last_file_ = 0;
   list_writer list_;
+  storable_names names_;
   set_position durable_;
   std::exception_ptr failure_;           ///< the first; final
   bool ended_ = false;                   ///< committed or aborted
