@@ -39,4 +39,5 @@ def main():
         print(*(sum(verdict(case) == kind for case in cases) for kind in ("passed", "failed", "skipped")))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""self_test.py coroutine_lint|layers|examples: proves that a check can fail.
+"""self_test.py coroutine_lint|layers|examples|windows_skips: proves that a check can fail.
 
 Each planted violation says what it must be reported as ("expect: RULE..." on its line); the check must report that, nothing else, and exit
 with 1. What is named clean must pass. Every rule of the check must have a violation.

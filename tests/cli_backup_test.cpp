@@ -1,5 +1,6 @@
 #include "support/cli_database.hpp"
 #include "support/cli_program.hpp"
+#include "support/posix/small_file_system.hpp"
 
 #include <catch2/catch.hpp>
 

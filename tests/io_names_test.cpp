@@ -10,11 +10,9 @@
 
 #include <catch2/catch.hpp>
 
-#include <csignal>
-
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include <atomic>
+#include <filesystem>
+#include <thread>
 
 using namespace contrail;
 using asio::use_awaitable;
@@ -44,15 +42,16 @@ TEST_CASE("io_names: create, list, stat, rename, remove", "[io]") {
         co_await asio::async_write_at(file, 0, asio::buffer("12345", 5), use_awaitable);
       }
       co_await fs.async_open(dir / "d/a", how, use_awaitable);
-      if (c.disk == nullptr) REQUIRE(::symlink("nowhere", (dir / "d/link").c_str()) == 0);
+      const bool links = has_links && c.disk == nullptr;
+      if (links) std::filesystem::create_symlink("nowhere", dir / "d/link");
       co_await fs.async_sync_directory(dir / "d", use_awaitable);
 
       const std::vector<io::entry> entries = co_await fs.async_list(dir / "d", use_awaitable);
-      REQUIRE(entries.size() == (c.disk == nullptr ? 3 : 2));
+      REQUIRE(entries.size() == (links ? 3 : 2));
       REQUIRE(entries[0].name == "a");
       REQUIRE(entries[0].type == io::entry_type::file);
       REQUIRE(entries[1].name == "b");
-      if (c.disk == nullptr) {   // others have no links
+      if (links) {
         REQUIRE(entries[2].type == io::entry_type::link);
         const io::entry link = co_await fs.async_stat(dir / "d/link", use_awaitable);
         REQUIRE(link.type == io::entry_type::link);
@@ -61,10 +60,11 @@ TEST_CASE("io_names: create, list, stat, rename, remove", "[io]") {
       const io::entry found = co_await fs.async_stat(dir / "d/b", use_awaitable);
       REQUIRE(found.type == io::entry_type::file);
       REQUIRE(found.facts.bytes == 5);
-      REQUIRE(found.facts.mode == 0600);
+      const bool rights = has_rights || c.disk != nullptr;
+      if (rights) REQUIRE(found.facts.mode == 0600);
       const io::entry directory = co_await fs.async_stat(dir / "d", use_awaitable);
       REQUIRE(directory.type == io::entry_type::directory);
-      REQUIRE(directory.facts.mode == 0700);
+      if (rights) REQUIRE(directory.facts.mode == 0700);
 
       auto [taken] = co_await fs.async_rename_new(dir / "d/b", dir / "d/a", as_result);
       REQUIRE(taken == std::errc::file_exists);
@@ -77,7 +77,7 @@ TEST_CASE("io_names: create, list, stat, rename, remove", "[io]") {
       rights.mode = 0640;
       co_await fs.async_set_attributes(dir / "d/c", rights, use_awaitable);
       const io::entry changed = co_await fs.async_stat(dir / "d/c", use_awaitable);
-      REQUIRE(changed.facts.mode == 0640);
+      if (rights) REQUIRE(changed.facts.mode == 0640);
 
       auto [full] = co_await fs.async_remove(dir / "d", as_result);
       REQUIRE(full == std::errc::directory_not_empty);
@@ -118,47 +118,6 @@ TEST_CASE("io_names: a held lock excludes every other handle and ends with it", 
     };
     run_on(context, c.loop_threads, body);
   }
-}
-
-TEST_CASE("io_names: a lock ends with the process that held it, also by kill -9", "[io]") {
-  const temp_directory dir;
-  int ready[2];
-  REQUIRE(::pipe(ready) == 0);
-  const pid_t child = ::fork();
-  REQUIRE(child >= 0);
-  if (child == 0) {
-    asio::io_context context;
-    io::backend_options options;
-    options.kind = io::backend_kind::threads;
-    io::file_system fs(context.get_executor(), options);
-    io::held_lock held;
-    fs.async_lock(dir / "lock", [&](std::error_code, io::held_lock lock) { held = std::move(lock); });
-    context.run();
-    const char answer = held ? 'y' : 'n';
-    if (::write(ready[1], &answer, 1) != 1) ::_exit(1);
-    ::pause();
-    ::_exit(0);
-  }
-  char answer = 0;
-  REQUIRE(::read(ready[0], &answer, 1) == 1);
-  REQUIRE(answer == 'y');
-  asio::io_context context;
-  io::file_system fs(context.get_executor());
-  auto refused = [&]() -> asio::awaitable<void> {
-    auto [ec, lock] = co_await fs.async_lock(dir / "lock", as_result);
-    REQUIRE(ec == std::errc::resource_unavailable_try_again);
-  };
-  run_on(context, 1, refused);
-  ::kill(child, SIGKILL);
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  auto granted = [&]() -> asio::awaitable<void> {
-    const io::held_lock lock = co_await fs.async_lock(dir / "lock", use_awaitable);
-    REQUIRE(lock);
-  };
-  run_on(context, 1, granted);
-  ::close(ready[0]);
-  ::close(ready[1]);
 }
 
 TEST_CASE("io_names: many threads that lock, remove and lock again never hold one lock twice", "[io]") {

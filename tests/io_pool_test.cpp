@@ -1,6 +1,7 @@
 #include <contrail/io/buffer_pool.hpp>
 #include <contrail/io/worker.hpp>
 
+#include "support/gate.hpp"
 #include "support/run.hpp"
 
 #include <asio/bind_cancellation_slot.hpp>
@@ -14,7 +15,6 @@
 
 #include <atomic>
 #include <optional>
-#include <semaphore>
 
 using namespace contrail;
 using asio::use_awaitable;
@@ -88,7 +88,7 @@ TEST_CASE("buffer_pool: a waiter can be cancelled, and dies with its context", "
 TEST_CASE("worker: results, exceptions, and the loop goes on meanwhile", "[io]") {
   asio::io_context context;
   io::worker worker(context.get_executor());
-  std::binary_semaphore gate(0);
+  gate door;
   auto body = [&]() -> asio::awaitable<void> {
     const auto here = std::this_thread::get_id();
     auto where = [] { return std::this_thread::get_id(); };
@@ -103,11 +103,11 @@ TEST_CASE("worker: results, exceptions, and the loop goes on meanwhile", "[io]")
       thrown = true;
     }
     REQUIRE(thrown);
-    auto blocked = [&gate] { gate.acquire(); };
+    auto blocked = [&door] { door.acquire(); };
     co_await worker.async_run(std::move(blocked), use_awaitable);
   };
-  // Only the loop can open the gate: a loop that waited for the call would never end.
-  asio::post(context, [&] { asio::post(context, [&] { gate.release(); }); });
+  // Only the loop can open the door: a loop that waited for the call would never end.
+  asio::post(context, [&] { asio::post(context, [&] { door.release(); }); });
   run_on(context, 1, body);
 }
 
@@ -122,8 +122,8 @@ TEST_CASE("worker: two threads really run two calls at once", "[io]") {
   };
   for (int round = 0; round < 20; ++round) {
     // The first round finds no thread, later ones find one or two asleep; each call can only end when the other runs.
-    std::binary_semaphore one(0);
-    std::binary_semaphore two(0);
+    gate one;
+    gate two;
     auto first = [&] {
       one.release();
       two.acquire();
@@ -144,8 +144,8 @@ TEST_CASE("worker: two threads really run two calls at once", "[io]") {
 TEST_CASE("worker: a call that has not begun is dropped by a cancellation, one that runs is waited for", "[io]") {
   auto context = std::make_unique<asio::io_context>();
   io::worker worker(context->get_executor());
-  std::binary_semaphore started(0);
-  std::binary_semaphore gate(0);
+  gate started;
+  gate door;
   std::atomic<int> ran{0};
   asio::cancellation_signal first_signal;
   asio::cancellation_signal second_signal;
@@ -153,7 +153,7 @@ TEST_CASE("worker: a call that has not begun is dropped by a cancellation, one t
   std::optional<bool> second_failed;
   auto first = [&] {
     started.release();
-    gate.acquire();
+    door.acquire();
     return ++ran;
   };
   auto second = [&] { return ++ran; };
@@ -168,7 +168,7 @@ TEST_CASE("worker: a call that has not begun is dropped by a cancellation, one t
   while (!second_failed.has_value()) context->run_one();
   REQUIRE(*second_failed);
   REQUIRE_FALSE(first_failed.has_value());
-  gate.release();
+  door.release();
   context->run();
   REQUIRE(first_failed == false);
   REQUIRE(ran == 1);

@@ -5,8 +5,6 @@
 
 #include <catch2/catch.hpp>
 
-#include <sys/stat.h>
-
 #include <filesystem>
 
 namespace fs = std::filesystem;
@@ -15,16 +13,6 @@ using contrail::errc;
 using contrail::error;
 using contrail::set_entry;
 using contrail::set_status;
-
-namespace {
-
-unsigned mode_of(const fs::path& p) {
-  struct stat s {};
-  REQUIRE(::lstat(p.c_str(), &s) == 0);
-  return s.st_mode & 07777u;
-}
-
-}  // namespace
 
 TEST_CASE("repository: what is written is read back", "[repository]") {
   repo_place p;
@@ -51,20 +39,6 @@ TEST_CASE("repository: what is written is read back", "[repository]") {
   }
   // As they are, for people and their tools.
   CHECK(read_file(p.dir / "repo" / m.set / "app.db") == content[0].bytes);
-}
-
-TEST_CASE("repository: rights, and nothing but the set", "[repository]") {
-  repo_place p;
-  std::vector<repo_file> content = repo_small_set();
-  content.emplace_back("sub/x", "x");
-  const contrail::manifest m = p.back_up(content);
-  const fs::path top = p.dir / "repo";
-  CHECK(repo_names(top) == std::vector<std::string>{m.set + "/", m.set + "/app.db", m.set + "/app.db.wal", m.set + "/files.jsonl",
-                                                    m.set + "/manifest.json", m.set + "/sub/", m.set + "/sub/x"});
-  CHECK(mode_of(top) == 0700);
-  for (const auto& e : fs::recursive_directory_iterator(top)) {
-    CHECK(mode_of(e.path()) == (e.is_directory() ? 0700u : 0600u));
-  }
 }
 
 TEST_CASE("repository: a file shorter or longer than announced has its own length", "[repository]") {
@@ -225,7 +199,7 @@ TEST_CASE("repository: kinds of damaged manifests", "[repository]") {
     fs::remove(set / "manifest.json");
     fs::create_directory(set / "manifest.json");
   }
-  SECTION("a link") {
+  if (has_links) SECTION("a link") {
     fs::rename(set / "manifest.json", p.dir / "elsewhere");
     fs::create_symlink(p.dir / "elsewhere", set / "manifest.json");
   }
@@ -238,7 +212,7 @@ TEST_CASE("repository: kinds of damaged manifests", "[repository]") {
     repo_edit_manifest(set, [](nlohmann::ordered_json& j) { j["schema"] = 2; });
     expected = errc::format_unknown;
   }
-  SECTION("the set is a link") {
+  if (has_links) SECTION("the set is a link") {
     fs::rename(set, p.dir / "elsewhere");
     fs::create_directory_symlink(p.dir / "elsewhere", set);
   }
@@ -286,7 +260,7 @@ TEST_CASE("repository: what the list says is checked", "[repository]") {
     repo_edit_lines(set, "path", "../../x");
     expected = errc::unsafe_path;
   }
-  SECTION("a link") {
+  if (has_links) SECTION("a link") {
     repo_edit_lines(set, "role", "link");
     expected = errc::format_unknown;
     file = "app.db";
@@ -354,9 +328,9 @@ TEST_CASE("repository: a set of the same id is never replaced", "[repository]") 
 TEST_CASE("repository: places that cannot be one", "[repository]") {
   repo_place p;
   write_file(p.dir / "file", "x");
-  fs::create_symlink(p.dir / "nowhere", p.dir / "dangling");
+  if (has_links) fs::create_symlink(p.dir / "nowhere", p.dir / "dangling");
   fs::create_directory(p.dir / "real");
-  fs::create_directory_symlink(p.dir / "real", p.dir / "link");
+  if (has_links) fs::create_directory_symlink(p.dir / "real", p.dir / "link");
   const auto begin = [&](const fs::path& where) {
     return repo_code([&] {
       run_on(p.context, 1, [&]() -> asio::awaitable<void> {
@@ -375,16 +349,14 @@ TEST_CASE("repository: places that cannot be one", "[repository]") {
     });
   };
   CHECK(begin(p.dir / "file") == errc::not_a_repository);
-  CHECK(begin(p.dir / "dangling") == errc::not_a_repository);
+  if (has_links) CHECK(begin(p.dir / "dangling") == errc::not_a_repository);
   CHECK(begin(p.dir / "no" / "such") == std::errc::no_such_file_or_directory);
   CHECK(begin(p.dir / "file" / "below") == errc::not_a_repository);
   CHECK_FALSE(fs::exists(p.dir / "no"));
-  CHECK(begin(p.dir / "link/") == std::error_code());
+  if (has_links) CHECK(begin(p.dir / "link/") == std::error_code());
   CHECK(begin(p.dir / "slash/") == std::error_code());
   CHECK(list(p.dir / "file") == errc::not_a_repository);
   CHECK(list(p.dir / "no") == errc::set_not_found);
   fs::create_directory(p.dir / "empty");
   CHECK(list(p.dir / "empty") == std::error_code());
 }
-
-// A limit on the size of files stands for a full disk: write() fails in the same place, and no mount is needed.

@@ -5,25 +5,12 @@
 
 #include <catch2/catch.hpp>
 
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <filesystem>
 
 namespace fs = std::filesystem;
 using contrail::errc;
 using contrail::error;
 using contrail::restore_report;
-
-namespace {
-
-struct stat stat_of(const fs::path& p) {
-  struct stat s {};
-  REQUIRE(::lstat(p.c_str(), &s) == 0);
-  return s;
-}
-
-}  // namespace
 
 TEST_CASE("restore: gives back what was backed up", "[restore]") {
   repo_restore_place p;
@@ -71,55 +58,6 @@ TEST_CASE("restore: an older set by its id", "[restore]") {
   CHECK(read_file(p.into / "f") == "first");
 }
 
-TEST_CASE("restore: rights are given back, the owner too where one may", "[restore]") {
-  repo_restore_place p;
-  std::vector<repo_file> content = repo_one_database();
-  content.emplace_back("plain", "x");
-  content.emplace_back("closed", "x");
-  content.emplace_back("strange", "x");
-  content[0].mode = 0640;
-  content[0].owner = "1234:567";
-  content[3].mode = 0200;
-  content[4].mode = 04755;
-  content[4].owner = "root:wheel";
-  p.back_up(content);
-  p.restore();
-  CHECK((stat_of(p.into / "app.db").st_mode & 07777u) == 0640);
-  CHECK((stat_of(p.into / "plain").st_mode & 07777u) == 0600);
-  CHECK((stat_of(p.into / "closed").st_mode & 07777u) == 0200);
-  CHECK((stat_of(p.into / "strange").st_mode & 07777u) == 0755);   // no set-user-id from a backup
-  CHECK((stat_of(p.into).st_mode & 07777u) == 0700);
-  if (::geteuid() == 0) {
-    CHECK(stat_of(p.into / "app.db").st_uid == 1234);
-    CHECK(stat_of(p.into / "app.db").st_gid == 567);
-    CHECK(stat_of(p.into / "strange").st_uid == 0);
-  } else {
-    WARN("not root: that the owner is given back was not seen");
-  }
-}
-
-TEST_CASE("restore: who is not root gets the files as his own", "[restore]") {
-  if (::geteuid() != 0) {
-    WARN("skipped: needs root, to become somebody else");
-    return;
-  }
-  repo_restore_place p;
-  std::vector<repo_file> content = repo_one_database();
-  content[0].mode = 0640;
-  content[0].owner = "1234:567";
-  p.back_up(content);
-  REQUIRE(::chmod(p.dir.path().c_str(), 0777) == 0);
-  for (const auto& e : fs::recursive_directory_iterator(p.dir / "repo")) REQUIRE(::chown(e.path().c_str(), 65534, 65534) == 0);
-  REQUIRE(::chown((p.dir / "repo").c_str(), 65534, 65534) == 0);
-  repo_restorer other;
-  const int status = p.restore_in_child(other, [] {
-    if (::setresgid(65534, 65534, 65534) != 0 || ::setresuid(65534, 65534, 65534) != 0) ::_exit(77);
-  });
-  REQUIRE(status == 0);
-  CHECK(stat_of(p.into / "app.db").st_uid == 65534);
-  CHECK((stat_of(p.into / "app.db").st_mode & 07777u) == 0640);
-}
-
 TEST_CASE("restore: what is in the way is refused before anything is written", "[restore]") {
   repo_restore_place p;
   p.back_up(repo_several());
@@ -160,10 +98,10 @@ TEST_CASE("restore: what is not a plain file is never replaced", "[restore]") {
   write_file(p.dir / "elsewhere" / "two.db", "mine");
   errc expected = errc::set_exists;
   SECTION("a directory") { fs::create_directory(p.into / "one.db"); }
-  SECTION("a link to a file") { fs::create_symlink(p.dir / "elsewhere" / "two.db", p.into / "one.db"); }
-  SECTION("a dangling link") { fs::create_symlink("nowhere", p.into / "one.db"); }
+  if (has_links) SECTION("a link to a file") { fs::create_symlink(p.dir / "elsewhere" / "two.db", p.into / "one.db"); }
+  if (has_links) SECTION("a dangling link") { fs::create_symlink("nowhere", p.into / "one.db"); }
   SECTION("a companion that is a directory") { fs::create_directory(p.into / "one.db-log"); }
-  SECTION("a way that is a link") {
+  if (has_links) SECTION("a way that is a link") {
     fs::create_directory_symlink(p.dir / "elsewhere", p.into / "sub");
     expected = errc::unsafe_path;
   }
@@ -196,7 +134,7 @@ TEST_CASE("restore: damage is found before anything is in place", "[restore]") {
     fs::remove(set / "log");
     expected = errc::set_incomplete;
   }
-  SECTION("a link") {
+  if (has_links) SECTION("a link") {
     fs::rename(set / "one.db", p.dir / "one.db");
     fs::create_symlink(p.dir / "one.db", set / "one.db");
   }
@@ -281,8 +219,8 @@ TEST_CASE("restore: places that cannot be restored into", "[restore]") {
   CHECK(p.code() == std::errc::no_such_file_or_directory);
   CHECK_FALSE(fs::exists(p.dir / "no"));
   fs::create_directory(p.dir / "real");
-  fs::create_directory_symlink(p.dir / "real", p.dir / "link");
-  p.into = p.dir / "link/";
+  if (has_links) fs::create_directory_symlink(p.dir / "real", p.dir / "link");
+  p.into = has_links ? p.dir / "link/" : p.dir / "real/";
   CHECK(p.code() == std::error_code());
   CHECK(fs::exists(p.dir / "real" / "app.db"));
   p.set = "20200101T000000Z-00000000";
@@ -290,5 +228,3 @@ TEST_CASE("restore: places that cannot be restored into", "[restore]") {
   CHECK(p.code() == errc::set_not_found);
   CHECK_FALSE(fs::exists(p.into));
 }
-
-// The companions are asked for once before and once while the file is put in its place: between those two steps of the placement.

@@ -1,4 +1,4 @@
-#include "support/page_cache.hpp"
+#include "support/posix/page_cache.hpp"
 #include "support/run.hpp"
 #include "support/sqlite_processes.hpp"
 #include "support/temp_directory.hpp"

@@ -1,15 +1,10 @@
 #include <contrail/verify.hpp>
 
 #include <contrail/error.hpp>
-#include "support/repo_tools.hpp"
+#include "support/verify_place.hpp"
 
 #include <catch2/catch.hpp>
 
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <csignal>
 #include <filesystem>
 
 namespace fs = std::filesystem;
@@ -22,61 +17,6 @@ using contrail::verify_report;
 
 namespace {
 
-class one_restorer final : public contrail::restorer_registry {
- public:
-  contrail::restorer* find(std::string_view engine) override { return engine == "fake" ? &with : nullptr; }
-  repo_restorer with;
-};
-
-struct place {
-  temp_directory dir;
-  asio::io_context context;
-  contrail::io::file_system files{context.get_executor()};
-  contrail::directory_repository repo{files, dir / "repo"};
-  const fs::path scratch = dir / "scratch";
-  one_restorer provers;
-
-  place() { fs::create_directory(scratch); }
-
-  std::string back_up(const std::vector<repo_file>& content) {
-    std::string out;
-    run_on(context, 1, [&]() -> asio::awaitable<void> {
-      const contrail::manifest m = co_await repo_write(repo, content);
-      out = m.set;
-    });
-    return out;
-  }
-  asio::awaitable<void> verify_into(verify_report& out, std::string_view set, bool prove, contrail::progress* counters) {
-    verify_options options;
-    options.set = set;
-    options.memory = 2 << 20;
-    options.scratch = &scratch;
-    options.files = &files;
-    options.progress = counters;
-    contrail::restorer_registry* const with = prove ? &provers : nullptr;
-    out = co_await contrail::verify(repo, with, options);
-  }
-  verify_report verify(std::string_view set = "all", bool prove = false, contrail::progress* counters = nullptr) {
-    verify_report out;
-    run_on(context, 1, [&]() -> asio::awaitable<void> { co_await verify_into(out, set, prove, counters); });
-    return out;
-  }
-  // The damage of the only set there is.
-  std::vector<file_damage> damage() {
-    const verify_report r = verify();
-    REQUIRE(r.sets.size() == 1);
-    return r.sets[0].damage;
-  }
-};
-
-std::vector<repo_file> small_set() {
-  std::vector<repo_file> out;
-  out.emplace_back("app.db", pattern_bytes(700, 1));
-  out.emplace_back("sub/log", pattern_bytes(90, 2), contrail::file_role::log);
-  out.emplace_back("empty", "");
-  return out;
-}
-
 void flip(const fs::path& path, std::size_t at, int bit = 0) {
   std::string bytes = read_file(path);
   bytes[at] = static_cast<char>(bytes[at] ^ (1 << bit));
@@ -86,8 +26,8 @@ void flip(const fs::path& path, std::size_t at, int bit = 0) {
 }  // namespace
 
 TEST_CASE("verify: a good set is good, and every byte of it was read", "[verify]") {
-  place p;
-  std::vector<repo_file> content = small_set();
+  verify_place p;
+  std::vector<repo_file> content = verify_small_set();
   content.emplace_back("big", pattern_bytes(3000001));
   const std::string set = p.back_up(content);
   contrail::progress counters;
@@ -102,8 +42,8 @@ TEST_CASE("verify: a good set is good, and every byte of it was read", "[verify]
 }
 
 TEST_CASE("verify: one bit flipped anywhere in a set is found, and its file named", "[verify]") {
-  place p;
-  const fs::path set = p.dir / "repo" / p.back_up(small_set());
+  verify_place p;
+  const fs::path set = p.dir / "repo" / p.back_up(verify_small_set());
   for (const char* name : {"manifest.json", "files.jsonl", "app.db", "sub/log"}) {
     const std::size_t bytes = fs::file_size(set / name);
     std::size_t missed = 0;
@@ -121,8 +61,8 @@ TEST_CASE("verify: one bit flipped anywhere in a set is found, and its file name
 }
 
 TEST_CASE("verify: kinds of damage to a file", "[verify]") {
-  place p;
-  std::vector<repo_file> content = small_set();
+  verify_place p;
+  std::vector<repo_file> content = verify_small_set();
   content.emplace_back("pages", pattern_bytes(2 << 20, 5));
   const fs::path set = p.dir / "repo" / p.back_up(content);
   std::string file = "pages";
@@ -154,7 +94,7 @@ TEST_CASE("verify: kinds of damage to a file", "[verify]") {
     write_file(set / file, b.substr(1 << 20) + b.substr(0, 1 << 20));
   }
   SECTION("zeroed") { write_file(set / file, std::string(2 << 20, '\0')); }
-  SECTION("a link, even to the right bytes") {
+  if (has_links) SECTION("a link, even to the right bytes") {
     fs::rename(set / file, p.dir / "moved");
     fs::create_symlink(p.dir / "moved", set / file);
   }
@@ -162,7 +102,7 @@ TEST_CASE("verify: kinds of damage to a file", "[verify]") {
     fs::remove(set / file);
     fs::create_directory(set / file);
   }
-  SECTION("a directory on the way is a link, even to the right files") {
+  if (has_links) SECTION("a directory on the way is a link, even to the right files") {
     file = "sub/log";
     fs::rename(set / "sub", p.dir / "moved");
     fs::create_directory_symlink(p.dir / "moved", set / "sub");
@@ -171,9 +111,9 @@ TEST_CASE("verify: kinds of damage to a file", "[verify]") {
     file = "sub/log";
     fs::remove_all(set / "sub");
   }
-  SECTION("a pipe") {
+  if (has_pipes) SECTION("a pipe") {
     fs::remove(set / file);
-    REQUIRE(::mkfifo((set / file).c_str(), 0600) == 0);
+    make_pipe(set / file);
   }
   SECTION("a file too many") {
     file = "app.db-wal";
@@ -187,7 +127,7 @@ TEST_CASE("verify: kinds of damage to a file", "[verify]") {
     file = "more";
     fs::create_directory(set / file);
   }
-  SECTION("a link too many") {
+  if (has_links) SECTION("a link too many") {
     file = "more";
     fs::create_symlink("/", set / file);
   }
@@ -201,7 +141,7 @@ TEST_CASE("verify: kinds of damage to a file", "[verify]") {
 }
 
 TEST_CASE("verify: goes on to find all damage, in all sets", "[verify]") {
-  place p;
+  verify_place p;
   std::vector<repo_file> content;
   for (int i = 0; i < 9; ++i) content.emplace_back("f" + std::to_string(i), pattern_bytes(300000, static_cast<unsigned>(i)));
   const std::string first = p.back_up(content);
@@ -228,7 +168,7 @@ TEST_CASE("verify: goes on to find all damage, in all sets", "[verify]") {
 }
 
 TEST_CASE("verify: a set that cannot be checked does not hide the damage of another", "[verify]") {
-  place p;
+  verify_place p;
   std::vector<repo_file> content;
   content.emplace_back("f", pattern_bytes(300000, 1));
   const std::string first = p.back_up(content);
@@ -244,7 +184,7 @@ TEST_CASE("verify: a set that cannot be checked does not hide the damage of anot
 }
 
 TEST_CASE("verify: more damage than anybody reads is counted", "[verify]") {
-  place p;
+  verify_place p;
   std::vector<repo_file> content;
   for (int i = 0; i < 1100; ++i) content.emplace_back("f" + std::to_string(i), "x");
   const fs::path set = p.dir / "repo" / p.back_up(content);
@@ -255,11 +195,11 @@ TEST_CASE("verify: more damage than anybody reads is counted", "[verify]") {
 }
 
 TEST_CASE("verify: hostile lists with right digests are damage", "[verify]") {
-  place p;
-  const fs::path set = p.dir / "repo" / p.back_up(small_set());
+  verify_place p;
+  const fs::path set = p.dir / "repo" / p.back_up(verify_small_set());
   SECTION("up") { repo_edit_lines(set, "path", "../../outside"); }
   SECTION("absolute") { repo_edit_lines(set, "path", "/etc/passwd"); }
-  SECTION("through a link") {
+  if (has_links) SECTION("through a link") {
     fs::create_directory_symlink("/etc", set / "way");
     repo_edit_lines(set, "path", "way/passwd");
   }
@@ -277,12 +217,12 @@ TEST_CASE("verify: hostile lists with right digests are damage", "[verify]") {
 }
 
 TEST_CASE("verify: which sets", "[verify]") {
-  place p;
+  verify_place p;
   CHECK(repo_code([&] { p.verify(); }) == errc::set_not_found);
   fs::create_directory(p.dir / "repo");
   CHECK(repo_code([&] { p.verify(); }) == errc::set_not_found);
-  const std::string first = p.back_up(small_set());
-  const std::string second = p.back_up(small_set());
+  const std::string first = p.back_up(verify_small_set());
+  const std::string second = p.back_up(verify_small_set());
   CHECK(p.verify("all").sets.size() == 2);
   REQUIRE(p.verify("latest").sets.size() == 1);
   CHECK(p.verify("latest").sets[0].set == second);
@@ -296,7 +236,7 @@ TEST_CASE("verify: which sets", "[verify]") {
 }
 
 TEST_CASE("verify: a set in work is not verified", "[verify]") {
-  place p;
+  verify_place p;
   run_on(p.context, 1, [&]() -> asio::awaitable<void> {
     const contrail::set_header header = repo_header();
     auto writer = co_await p.repo.begin(header);
@@ -313,8 +253,8 @@ TEST_CASE("verify: a set in work is not verified", "[verify]") {
 }
 
 TEST_CASE("verify: a proof recovers the set in a scratch place", "[verify]") {
-  place p;
-  const std::vector<repo_file> content = small_set();
+  verify_place p;
+  const std::vector<repo_file> content = verify_small_set();
   p.back_up(content);
   fs::path used;
   p.provers.with.on_recover = [&](const contrail::recovery& work) {
@@ -337,8 +277,8 @@ TEST_CASE("verify: a proof recovers the set in a scratch place", "[verify]") {
 }
 
 TEST_CASE("verify: a proof that fails", "[verify]") {
-  place p;
-  p.back_up(small_set());
+  verify_place p;
+  p.back_up(verify_small_set());
   SECTION("by the set") {
     p.provers.with.on_recover = [](const contrail::recovery&) { contrail::fail(errc::database_corrupted, "check", "app.db", 17, "a", "b"); };
     const verify_report r = p.verify("latest", true);
@@ -371,9 +311,9 @@ TEST_CASE("verify: a proof that fails", "[verify]") {
 }
 
 TEST_CASE("verify: a damaged set is not recovered", "[verify]") {
-  place p;
-  const fs::path set = p.dir / "repo" / p.back_up(small_set());
-  p.back_up(small_set());
+  verify_place p;
+  const fs::path set = p.dir / "repo" / p.back_up(verify_small_set());
+  p.back_up(verify_small_set());
   flip(set / "app.db", 5);
   int recovered = 0;
   p.provers.with.on_recover = [&](const contrail::recovery&) { ++recovered; };
@@ -383,33 +323,9 @@ TEST_CASE("verify: a damaged set is not recovered", "[verify]") {
   CHECK(recovered == 1);
 }
 
-TEST_CASE("verify: what a killed proof left is removed by the next", "[verify]") {
-  place p;
-  p.back_up(small_set());
-  const pid_t child = ::fork();
-  REQUIRE(child >= 0);
-  if (child == 0) {
-    asio::io_context context;
-    contrail::io::file_system files(context.get_executor());
-    contrail::directory_repository repo(files, p.dir / "repo");
-    p.provers.with.on_recover = [](const contrail::recovery&) { ::raise(SIGKILL); };
-    verify_options options;
-    options.scratch = &p.scratch;
-    options.files = &files;
-    run_on(context, 1, [&]() -> asio::awaitable<void> { const auto r = co_await contrail::verify(repo, &p.provers, options); });
-    ::_exit(1);
-  }
-  int status = 0;
-  REQUIRE(::waitpid(child, &status, 0) == child);
-  REQUIRE(WIFSIGNALED(status));
-  REQUIRE_FALSE(repo_names(p.scratch).empty());
-  CHECK(p.verify("latest", true).sets[0].proven);
-  CHECK(repo_names(p.scratch).empty());
-}
-
 TEST_CASE("verify: cancelled at any turn leaves nothing", "[verify]") {
-  place p;
-  std::vector<repo_file> content = small_set();
+  verify_place p;
+  std::vector<repo_file> content = verify_small_set();
   content.emplace_back("big", pattern_bytes(2 << 20));
   p.back_up(content);
   const std::size_t before = open_descriptors();

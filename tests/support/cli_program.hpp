@@ -2,17 +2,17 @@
 
 #include <nlohmann/json.hpp>
 
-#include <sys/types.h>
-
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
-/// Runs the real program, as a shell would.
+/// Runs the real program, as a shell would. support/posix and support/windows have what differs between the systems; what Windows cannot
+/// do (limits, other users, signals that can be caught) throws there.
 namespace contrail::test {
 
 /// How it ended, and what it said.
@@ -53,13 +53,8 @@ class program {
   bool family_alive() const;
 
  private:
-  bool reap(bool block);
-
-  pid_t pid_ = -1;
-  int out_ = -1;
-  int err_ = -1;
-  std::optional<int> status_;
-  std::uint64_t peak_bytes_ = 0;
+  struct state;
+  std::unique_ptr<state> self_;
 };
 
 /// Starts and waits.
@@ -77,20 +72,6 @@ class workspace {
 
  private:
   std::filesystem::path path_;
-};
-
-/// A small file system of its own, gone with the object; `mounted` tells whether the system allowed it.
-class small_file_system {
- public:
-  small_file_system(std::filesystem::path at, std::uint64_t bytes);
-  small_file_system(const small_file_system&) = delete;
-  small_file_system& operator=(const small_file_system&) = delete;
-  ~small_file_system();
-  bool mounted() const noexcept { return mounted_; }
-
- private:
-  std::filesystem::path at_;
-  bool mounted_ = false;
 };
 
 /// Names in a directory, sorted; empty when it is not there.

@@ -50,11 +50,15 @@ struct backend_case {
   }
 };
 
-inline bool uring_works() {
+inline bool backend_works(contrail::io::backend_kind kind) {
   for (const auto& probe : contrail::io::probe_backends()) {
-    if (probe.kind == contrail::io::backend_kind::uring) return probe.available;
+    if (probe.kind == kind) return probe.available;
   }
   return false;
+}
+
+inline bool uring_works() {
+  return backend_works(contrail::io::backend_kind::uring);
 }
 
 /// Every backend of this machine, at ordinary and at the least depth, with one and with three threads on the loop.
@@ -71,10 +75,11 @@ inline std::vector<backend_case> backend_cases() {
              " workers, " + std::to_string(loops) + " loop threads";
     cases.push_back(c);
   };
-  if (uring_works()) {
-    add(backend_kind::uring, 64, 2, 1);
-    add(backend_kind::uring, 64, 2, 3);
-    add(backend_kind::uring, 1, 2, 2);
+  for (const backend_kind own : {backend_kind::uring, backend_kind::iocp}) {
+    if (!backend_works(own)) continue;
+    add(own, 64, 2, 1);
+    add(own, 64, 2, 3);
+    add(own, 1, 2, 2);
   }
   add(backend_kind::threads, 64, 2, 1);
   add(backend_kind::threads, 64, 1, 3);

@@ -4,13 +4,7 @@
 #include <contrail/restore.hpp>
 #include "support/repo_tools.hpp"
 
-#include <catch2/catch.hpp>
-
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <filesystem>
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -50,30 +44,6 @@ struct repo_restore_place {
   }
   std::error_code code() {
     return repo_code([&] { restore(); });
-  }
-  // Restores in a child process with another restorer; the signal that ended it, or its exit status.
-  int restore_in_child(repo_restorer& other, const std::function<void()>& first = {}) {
-    const pid_t child = ::fork();
-    REQUIRE(child >= 0);
-    if (child == 0) {
-      int status = 1;
-      try {
-        if (first) first();
-        asio::io_context own;
-        contrail::io::file_system own_files(own.get_executor());
-        contrail::directory_repository own_repo(own_files, dir / "repo");
-        contrail::restore_options options;
-        options.overwrite = overwrite;
-        options.files = &own_files;
-        run_on(own, 1, [&]() -> asio::awaitable<void> { const auto r = co_await contrail::restore(own_repo, other, into, options); });
-        status = 0;
-      } catch (...) {
-      }
-      ::_exit(status);
-    }
-    int status = 0;
-    REQUIRE(::waitpid(child, &status, 0) == child);
-    return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
   }
 };
 

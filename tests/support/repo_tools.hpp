@@ -164,7 +164,7 @@ inline std::vector<std::string> repo_names(const std::filesystem::path& top) {
   std::vector<std::string> out;
   if (!std::filesystem::exists(top)) return out;
   for (const auto& e : std::filesystem::recursive_directory_iterator(top)) {
-    std::string name = e.path().lexically_relative(top).string();
+    std::string name = e.path().lexically_relative(top).generic_string();
     if (e.is_directory() && !e.is_symlink()) name += "/";
     out.push_back(std::move(name));
   }

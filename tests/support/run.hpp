@@ -1,12 +1,13 @@
 #pragma once
 
+#include "test_system.hpp"
+
 #include <asio/awaitable.hpp>
 #include <asio/co_spawn.hpp>
 #include <asio/io_context.hpp>
 #include <asio/strand.hpp>
 
 #include <exception>
-#include <filesystem>
 #include <stdexcept>
 #include <thread>
 #include <utility>
@@ -30,14 +31,4 @@ void run_on(asio::io_context& context, unsigned threads, Make make) {
   context.restart();
   if (failure) std::rethrow_exception(failure);
   if (!ended) throw std::logic_error("the coroutine did not come to its end");
-}
-
-/// Open descriptors of this process, the directory stream's own excluded. For leak checks.
-inline std::size_t open_descriptors() {
-  std::size_t count = 0;
-  for (const auto& e : std::filesystem::directory_iterator("/proc/self/fd")) {
-    (void)e;
-    ++count;
-  }
-  return count - 1;
 }

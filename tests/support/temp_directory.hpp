@@ -1,5 +1,7 @@
 #pragma once
 
+#include "test_system.hpp"
+
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -14,9 +16,7 @@ class temp_directory {
   temp_directory() {
     const char* chosen = std::getenv("CONTRAIL_TEST_DIR");
     const auto base = chosen != nullptr ? std::filesystem::path(chosen) : std::filesystem::temp_directory_path();
-    std::string pattern = (base / "contrail-test-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("mkdtemp " + pattern);
-    path_ = pattern;
+    path_ = make_new_directory(base, "contrail-test-");
   }
   ~temp_directory() {
     std::error_code ignored;

@@ -4,8 +4,8 @@
 #include <contrail/io/file_system.hpp>
 
 #include "support/io_backends.hpp"
-#include "support/page_cache.hpp"
-#include "support/posix_locks.hpp"
+#include "support/posix/page_cache.hpp"
+#include "support/posix/posix_locks.hpp"
 #include "support/run.hpp"
 #include "support/temp_directory.hpp"
 

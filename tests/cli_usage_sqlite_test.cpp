@@ -1,0 +1,59 @@
+#include "support/cli_database.hpp"
+#include "support/cli_program.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <sqlite3.h>
+
+#include <string>
+#include <vector>
+
+using namespace contrail::test;
+using Catch::Matchers::Contains;
+
+namespace {
+
+outcome run(const std::vector<std::string>& arguments, const launch& how = {}) {
+  return run_program(CONTRAIL_PROGRAM, arguments, how);
+}
+
+}  // namespace
+
+TEST_CASE("cli_usage: a bare path that is a SQLite database gets a hint", "[cli_usage]") {
+  const workspace w;
+  make_database(w / "app.db", 3);
+  const outcome got = run({"backup", (w / "app.db").string(), "--to", (w / "repo").string()});
+  CHECK(got.exit == 2);
+  CHECK_THAT(got.err, Contains("sqlite:" + (w / "app.db").string()));
+  write_all(w / "notes.txt", "hello");
+  const outcome other = run({"backup", (w / "notes.txt").string(), "--to", (w / "repo").string()});
+  CHECK(other.exit == 2);
+  CHECK_THAT(other.err, !Contains("sqlite:" + (w / "notes.txt").string()));
+  CHECK_THAT(other.err, Contains("sqlite:PATH"));
+  CHECK(names_in(w.path()) == std::vector<std::string>{"app.db", "notes.txt"});
+}
+
+TEST_CASE("cli_usage: a set is complete even when its report cannot be written, and says so", "[cli_usage]") {
+  const workspace w;
+  make_database(w / "app.db", 50);
+  for (const std::string place : {"/dev/full", "closed", "nobody"}) {
+    launch how;
+    how.standard_output = place;
+    how.closed_input = true;
+    const outcome got = run({"backup", "sqlite:" + (w / "app.db").string(), "--to", (w / "repo").string(), "--json"}, how);
+    INFO(got.err);
+    CHECK(got.exit == 1);
+    CHECK_THAT(got.err, Contains("is complete"));
+  }
+  const outcome listed = run({"list", (w / "repo").string(), "--json"});
+  CHECK(listed.parsed()["sets"].size() == 3);
+  CHECK(run({"verify", (w / "repo").string(), "--prove"}).exit == 0);
+  CHECK(check_database(w / "app.db") == "ok 50");
+}
+
+TEST_CASE("cli_usage: info tells of SQLite", "[cli_usage]") {
+  CHECK_THAT(run({"info"}).out, Contains(sqlite3_libversion()) && Contains("CONTRAIL_SQLITE=ON"));
+  const auto object = run({"info", "--json"}).parsed();
+  CHECK(object["engines"][0]["name"] == "sqlite");
+  CHECK(object["engines"][0]["version"] == sqlite3_libversion());
+}
