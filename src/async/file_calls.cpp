@@ -1,6 +1,7 @@
 #include "async/file_calls.hpp"
 
 #include <contrail/error.hpp>
+#include <contrail/io/file_names.hpp>
 
 #include <asio/error.hpp>
 #include <asio/experimental/as_tuple.hpp>
@@ -133,7 +134,7 @@ std::filesystem::path directory_of(const std::filesystem::path& path) {
 asio::awaitable<void> make_parents(io::file_system fs, const std::filesystem::path& base, std::string_view name,
                                    std::string_view operation, std::vector<std::filesystem::path>* made) {
   for (std::size_t slash = name.find('/'); slash != std::string_view::npos; slash = name.find('/', slash + 1)) {
-    const std::filesystem::path directory = base / name.substr(0, slash);
+    const std::filesystem::path directory = base / io::to_path(name.substr(0, slash));
     const std::error_code ec = co_await make_directory(fs, directory);
     if (!ec) {
       if (made != nullptr) made->push_back(directory);

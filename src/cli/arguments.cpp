@@ -4,6 +4,8 @@
 #include "cli/failure.hpp"
 #include "cli/quantities.hpp"
 
+#include <contrail/io/file_names.hpp>
+
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
@@ -225,10 +227,10 @@ void convert(arguments& out, const raw& text) {
     out.max_log_growth = parse_limit("--max-log-growth", text.max_log_growth);
   }
   if (out.what == command::backup || out.what == command::list || out.what == command::verify || out.what == command::restore) {
-    out.repository = not_empty(out.what == command::backup ? "--to" : "repository", text.repository);
+    out.repository = io::to_path(not_empty(out.what == command::backup ? "--to" : "repository", text.repository));
   }
   if (out.what == command::restore) {
-    out.into = not_empty("--into", text.into);
+    out.into = io::to_path(not_empty("--into", text.into));
   }
   if (out.set.empty()) {
     out.set = out.what == command::verify ? "all" : "latest";
@@ -236,8 +238,8 @@ void convert(arguments& out, const raw& text) {
   if (out.what == command::restore && out.set == "all") {
     throw usage_error("--set: restore puts one set back: give its id, or latest");
   }
-  out.scratch = text.scratch;
-  out.directory = text.directory;
+  out.scratch = io::to_path(text.scratch);
+  out.directory = io::to_path(text.directory);
   if (out.seconds == 0) {
     out.seconds = 3;
   }

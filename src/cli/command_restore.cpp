@@ -55,7 +55,7 @@ std::string in_words(const restore_report& report) {
 }
 
 /// As the system compares them: on some, capital and small letters are the same.
-std::filesystem::path folded(const std::filesystem::path& path) { return io::fold_file_name(path.generic_string()); }
+std::filesystem::path folded(const std::filesystem::path& path) { return io::to_path(io::fold_file_name(path.generic_string())); }
 
 /// A restore into a repository would put its files among the sets, or over them.
 void refuse_inside(const std::filesystem::path& into, const std::filesystem::path& repository) {

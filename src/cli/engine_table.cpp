@@ -3,11 +3,12 @@
 #include "cli/failure.hpp"
 #include "cli/quantities.hpp"
 
+#include <contrail/io/file_names.hpp>
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
-#include <filesystem>
 #include <fstream>
 #include <utility>
 
@@ -32,7 +33,7 @@ bool is_scheme_name(std::string_view text) {
 
 bool looks_like_sqlite(const std::string& path) {
   std::array<char, 16> head{};
-  std::ifstream file(std::filesystem::path(path), std::ios::binary);
+  std::ifstream file(io::to_path(path), std::ios::binary);
   return file.read(head.data(), head.size()) && std::string_view(head.data(), head.size()) == std::string_view("SQLite format 3\0", 16);
 }
 

@@ -1,6 +1,7 @@
 #include "operations/placement.hpp"
 
 #include <contrail/error.hpp>
+#include <contrail/io/file_names.hpp>
 #include "async/file_calls.hpp"
 
 #include <asio/this_coro.hpp>
@@ -37,7 +38,7 @@ placement::placement(io::file_system fs, restorer& with, std::filesystem::path i
 // Does something stand at this place? What may not be replaced fails here.
 asio::awaitable<bool> placement::is_there(std::string name, bool companion) {
   for (std::size_t slash = name.find('/'); slash != std::string::npos; slash = name.find('/', slash + 1)) {
-    const std::filesystem::path directory = into_ / name.substr(0, slash);
+    const std::filesystem::path directory = into_ / io::to_path(name.substr(0, slash));
     const calls::found there = co_await calls::stat(fs_, directory);
     if (calls::is_missing(there.ec)) co_return false;
     calls::check(there.ec, operation_, directory);
@@ -45,7 +46,7 @@ asio::awaitable<bool> placement::is_there(std::string name, bool companion) {
       fail(errc::unsafe_path, operation_, directory.string(), {}, "a directory", "a file or a link; links are not followed");
     }
   }
-  const std::filesystem::path path = into_ / name;
+  const std::filesystem::path path = into_ / io::to_path(name);
   const calls::found there = co_await calls::stat(fs_, path);
   if (calls::is_missing(there.ec)) co_return false;
   calls::check(there.ec, operation_, path);
@@ -77,12 +78,12 @@ asio::awaitable<void> placement::look_at(std::string name, file_role role) {
 asio::awaitable<void> placement::hold_existing() {
   for (auto& [name, hold] : held_) {
     if (hold != nullptr) continue;
-    hold = co_await with_.hold_target(into_ / name);
+    hold = co_await with_.hold_target(into_ / io::to_path(name));
   }
 }
 
 asio::awaitable<void> placement::place_one(const std::filesystem::path& work, const std::string& name) {
-  const std::filesystem::path target = into_ / name;
+  const std::filesystem::path target = into_ / io::to_path(name);
   co_await calls::make_parents(fs_, into_, name, operation_, &made_);
   // Asked again: much time has passed.
   const bool there = co_await is_there(name, false);
@@ -95,8 +96,9 @@ asio::awaitable<void> placement::place_one(const std::filesystem::path& work, co
   for (const std::string& companion : companions) {
     const bool stale = co_await is_there(companion, true);
     if (!stale) continue;
-    const std::error_code ec = co_await calls::remove(fs_, into_ / companion);
-    if (!calls::is_missing(ec)) calls::check(ec, operation_, into_ / companion);
+    const std::filesystem::path path = into_ / io::to_path(companion);
+    const std::error_code ec = co_await calls::remove(fs_, path);
+    if (!calls::is_missing(ec)) calls::check(ec, operation_, path);
     removed = true;
   }
   if (removed) {
@@ -104,7 +106,7 @@ asio::awaitable<void> placement::place_one(const std::filesystem::path& work, co
     const std::error_code ec = co_await calls::sync_directory(fs_, directory);
     calls::check(ec, operation_, directory);
   }
-  const std::filesystem::path from = work / name;
+  const std::filesystem::path from = work / io::to_path(name);
   if (there) {
     const std::error_code ec = co_await calls::rename(fs_, from, target);
     calls::check(ec, operation_, target);
@@ -133,7 +135,7 @@ asio::awaitable<void> placement::place(const std::filesystem::path& work, const 
       fail(errc::unsafe_path, operation_, *other, {}, "files that do not touch each other", "a name that would be part of " + name);
     }
     // Also those that were there: nobody knows whether their names outlive a crash.
-    for (std::filesystem::path way = calls::directory_of(into_ / name); directories.insert(way).second && way != into_;) {
+    for (std::filesystem::path way = calls::directory_of(into_ / io::to_path(name)); directories.insert(way).second && way != into_;) {
       way = calls::directory_of(way);
     }
   }
@@ -146,7 +148,7 @@ asio::awaitable<void> placement::place(const std::filesystem::path& work, const 
 
 asio::awaitable<void> placement::undo() {
   for (const std::string& name : fresh_) {
-    const std::error_code ignored = co_await calls::remove(fs_, into_ / name);
+    const std::error_code ignored = co_await calls::remove(fs_, into_ / io::to_path(name));
     (void)ignored;
   }
   fresh_.clear();

@@ -1,6 +1,7 @@
 #include <contrail/restore.hpp>
 
 #include <contrail/error.hpp>
+#include <contrail/io/file_names.hpp>
 #include "async/file_calls.hpp"
 #include "operations/placement.hpp"
 #include "operations/set_copy.hpp"
@@ -85,7 +86,7 @@ asio::awaitable<void> restoring::provide_directory() {
 
 // Rights and owner of the original, as far as they are known and may be given; then everything of the file on stable storage.
 asio::awaitable<void> restoring::dress(const std::string& name, const copied_file* original) {
-  const std::filesystem::path path = work_.path() / name;
+  const std::filesystem::path path = work_.path() / io::to_path(name);
   io::attributes value;
   value.mode = 0600;
   if (original != nullptr) {
@@ -134,8 +135,9 @@ asio::awaitable<void> restoring::run(repository& from, std::string set, restore_
         std::lower_bound(files.begin(), files.end(), name, [](const copied_file& f, const std::string& n) { return f.file.name < n; });
     const copied_file* const stored = original == files.end() || original->file.name != name ? nullptr : &*original;
     co_await dress(name, stored);
-    const calls::found result = co_await calls::stat(fs_, work_.path() / name);
-    calls::check(result.ec, operation_, name);
+    const std::filesystem::path path = work_.path() / io::to_path(name);
+    const calls::found result = co_await calls::stat(fs_, path);
+    calls::check(result.ec, operation_, path);
     report.bytes += result.entry.facts.bytes;
   }
   files = std::vector<copied_file>();

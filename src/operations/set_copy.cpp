@@ -1,6 +1,7 @@
 #include "operations/set_copy.hpp"
 
 #include <contrail/error.hpp>
+#include <contrail/io/file_names.hpp>
 #include "async/file_calls.hpp"
 #include "async/write_behind.hpp"
 #include "format/storable_names.hpp"
@@ -94,7 +95,7 @@ asio::awaitable<std::vector<copied_file>> copy_set(io::file_system fs, set_reade
            std::to_string(from.info()->files) + " files; allow more memory");
     }
     co_await calls::make_parents(fs, directory, name, operation, nullptr);
-    const std::filesystem::path path = directory / name;
+    const std::filesystem::path path = directory / io::to_path(name);
     co_await copy_file(fs, from, *file, path, cache, counters, operation);
     copied_file c;
     c.file.name = name;

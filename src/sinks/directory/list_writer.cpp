@@ -1,6 +1,7 @@
 #include "sinks/directory/list_writer.hpp"
 
 #include <contrail/error.hpp>
+#include <contrail/io/file_names.hpp>
 #include "async/file_calls.hpp"
 #include "sinks/directory/layout.hpp"
 #include "sinks/directory/line_reader.hpp"
@@ -20,12 +21,12 @@ constexpr std::size_t lines_kept = std::size_t{48} << 10;
 }  // namespace
 
 asio::awaitable<void> remove_stored(io::file_system fs, std::filesystem::path top, std::string stored, std::string operation) {
-  const std::filesystem::path path = top / stored;
+  const std::filesystem::path path = top / io::to_path(stored);
   const std::error_code removed = co_await calls::remove(fs, path);
   calls::check(removed, operation, path);
   for (std::size_t slash = stored.rfind('/'); slash != std::string::npos; slash = stored.rfind('/')) {
     stored.resize(slash);
-    const std::filesystem::path directory = top / stored;
+    const std::filesystem::path directory = top / io::to_path(stored);
     const std::error_code ec = co_await calls::remove(fs, directory);
     const bool in_use = ec == std::errc::directory_not_empty || calls::is_taken(ec);
     if (in_use) co_return;

@@ -1,6 +1,7 @@
 #include "sinks/directory/set_reader.hpp"
 
 #include <contrail/error.hpp>
+#include <contrail/io/file_names.hpp>
 #include "async/file_calls.hpp"
 #include "sinks/directory/layout.hpp"
 
@@ -157,7 +158,7 @@ asio::awaitable<void> set_reader::check_way(const std::string& name) {
   const std::string way = end == std::string::npos ? std::string() : name.substr(0, end);
   if (way == way_) co_return;
   for (std::size_t slash = name.find('/'); slash != std::string::npos; slash = name.find('/', slash + 1)) {
-    const std::filesystem::path directory = directory_ / name.substr(0, slash);
+    const std::filesystem::path directory = directory_ / io::to_path(name.substr(0, slash));
     const calls::found there = co_await calls::stat(fs_, directory);
     if (calls::is_missing(there.ec) || there.ec == std::errc::not_a_directory) {
       fail(errc::set_incomplete, operation_, name, {}, "the directory " + name.substr(0, slash), "nothing");
@@ -179,7 +180,7 @@ asio::awaitable<std::optional<set_reader::chunk>> set_reader::next() {
   const std::string& name = file.file.name;
   if (input_ == nullptr) {
     co_await check_way(name);
-    const std::filesystem::path path = directory_ / stored_name(file.file);
+    const std::filesystem::path path = directory_ / io::to_path(stored_name(file.file));
     io::random_access_file opened = co_await open_stored(fs_, path, name, operation_, file.bytes);
     input_ = std::make_unique<read_ahead>(std::move(opened), file.bytes, pool_, reads_in_flight);
   }

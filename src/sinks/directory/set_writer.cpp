@@ -1,6 +1,7 @@
 #include "sinks/directory/set_writer.hpp"
 
 #include <contrail/error.hpp>
+#include <contrail/io/file_names.hpp>
 #include "async/file_calls.hpp"
 #include "sinks/directory/layout.hpp"
 
@@ -114,7 +115,7 @@ asio::awaitable<file_id> set_writer::start_file(file_info file) {
   // Two files of one name do not meet: a file is never written over another.
   names_.require_apart(stored, operation_);
   open_file f;
-  f.stored = partial_ / stored;
+  f.stored = partial_ / io::to_path(stored);
   co_await calls::make_parents(fs_, partial_, file.name, operation_, nullptr);
   io::open_options options;
   options.mode = io::access::write;
