@@ -1,7 +1,7 @@
 #!/bin/sh
 # both_ways.sh LINUX_PROGRAM WINDOWS_PROGRAM WINE
-# Each of two builds of "exchange" makes a repository, and each checks both: every name and every byte. Then one byte of a set is turned
-# over, which both have to find.
+# Each of two builds of "exchange" makes a repository, and each checks both: every name and every byte. Names that Windows cannot store are
+# refused there before anything is written. At last one byte of a set is turned over, which both have to find.
 set -u
 [ $# -eq 3 ] || { echo "usage: both_ways.sh LINUX_PROGRAM WINDOWS_PROGRAM WINE" >&2; exit 2; }
 linux=$(realpath "$1") && windows=$(realpath "$2") || exit 2
@@ -23,6 +23,22 @@ for of in linux windows; do
   on_linux check $of-made $seed $of-made-on-linux || failed "the set made on $of is not right on Linux"
   on_windows check $of-made $seed $of-made-on-windows || failed "the set made on $of is not right on Windows"
   diff -r $of-made-on-linux $of-made-on-windows || failed "the set made on $of is restored differently"
+done
+
+# What is good on Linux, and no name or no other name on Windows.
+for name in nested/aux.db 'ab:c' dot. EMPTY NESTED/x; do
+  rm -rf unstorable on-linux on-windows refused
+  on_linux make unstorable 11 $name || failed "no set with $name"
+  on_linux check unstorable 11 on-linux $name || failed "the set with $name is not right on Linux"
+  on_windows check unstorable 11 on-windows $name >wrong 2>&1 && failed "$name was restored on Windows"
+  grep -q -e "that this system can store" -e "that this system tells apart" wrong || failed "$name was not refused: $(cat wrong)"
+  [ ! -e on-windows ] || failed "$name was refused, but something was left behind"
+done
+for name in nested/aux.db 'ab:c' dot. NESTED/x MANIFEST.JSON; do
+  rm -rf refused
+  on_windows make refused 11 $name >wrong 2>&1 && failed "$name was backed up on Windows"
+  grep -q -e "that this system can store" -e "that this system tells apart" wrong || failed "$name was not refused: $(cat wrong)"
+  [ ! -e refused ] || failed "$name was refused, but a repository was left behind"
 done
 
 # The same must be able to fail: another seed, and a damaged set.
