@@ -15,7 +15,7 @@ namespace {
 // A slip of the pen must not fill the memory of the machine.
 constexpr std::uint64_t largest_file = std::uint64_t{1} << 30;
 
-[[noreturn]] void fail_with(std::errc why) { throw std::system_error(static_cast<int>(why), std::system_category()); }
+[[noreturn]] void fail_with(std::errc why) { throw std::system_error(std::make_error_code(why)); }
 
 class simulated_lock final : public lock_state {
  public:

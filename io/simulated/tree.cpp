@@ -7,7 +7,7 @@ namespace contrail::io::detail {
 
 namespace {
 
-[[noreturn]] void fail_with(std::errc why) { throw std::system_error(static_cast<int>(why), std::system_category()); }
+[[noreturn]] void fail_with(std::errc why) { throw std::system_error(std::make_error_code(why)); }
 
 bool is_below(const node_ptr& what, const node_ptr& above) {
   for (node_ptr at = what; at != nullptr; at = at->parent.lock()) {
