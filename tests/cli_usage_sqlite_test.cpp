@@ -57,3 +57,12 @@ TEST_CASE("cli_usage: info tells of SQLite", "[cli_usage]") {
   CHECK(object["engines"][0]["name"] == "sqlite");
   CHECK(object["engines"][0]["version"] == sqlite3_libversion());
 }
+
+TEST_CASE("cli_usage: a scheme without a path is wrong usage", "[cli_usage]") {
+  const outcome got = run({"backup", "sqlite:", "--to", "r"});
+  INFO(got.err);
+  CHECK(got.exit == 2);
+  CHECK(got.out.empty());
+  CHECK_THAT(got.err, Catch::Matchers::StartsWith("contrail: "));
+  CHECK(got.err.back() == '\n');
+}

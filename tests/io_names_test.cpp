@@ -60,11 +60,11 @@ TEST_CASE("io_names: create, list, stat, rename, remove", "[io]") {
       const io::entry found = co_await fs.async_stat(dir / "d/b", use_awaitable);
       REQUIRE(found.type == io::entry_type::file);
       REQUIRE(found.facts.bytes == 5);
-      const bool rights = has_rights || c.disk != nullptr;
-      if (rights) REQUIRE(found.facts.mode == 0600);
+      const bool modes = has_rights || c.disk != nullptr;
+      if (modes) REQUIRE(found.facts.mode == 0600);
       const io::entry directory = co_await fs.async_stat(dir / "d", use_awaitable);
       REQUIRE(directory.type == io::entry_type::directory);
-      if (rights) REQUIRE(directory.facts.mode == 0700);
+      if (modes) REQUIRE(directory.facts.mode == 0700);
 
       auto [taken] = co_await fs.async_rename_new(dir / "d/b", dir / "d/a", as_result);
       REQUIRE(taken == std::errc::file_exists);
@@ -77,7 +77,7 @@ TEST_CASE("io_names: create, list, stat, rename, remove", "[io]") {
       rights.mode = 0640;
       co_await fs.async_set_attributes(dir / "d/c", rights, use_awaitable);
       const io::entry changed = co_await fs.async_stat(dir / "d/c", use_awaitable);
-      if (rights) REQUIRE(changed.facts.mode == 0640);
+      if (modes) REQUIRE(changed.facts.mode == 0640);
 
       auto [full] = co_await fs.async_remove(dir / "d", as_result);
       REQUIRE(full == std::errc::directory_not_empty);

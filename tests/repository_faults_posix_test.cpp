@@ -162,3 +162,29 @@ TEST_CASE("repository: a failed sync fails the set for good", "[repository]") {
   CHECK(p.list().size() == 1);
   CHECK(repo_names(p.dir / "repo").size() == 5);
 }
+
+TEST_CASE("repository: the destination disappears", "[repository]") {
+  repo_place p;
+  const bool at_commit = GENERATE(false, true);
+  std::string said;
+  run_on(p.context, 1, [&]() -> asio::awaitable<void> {
+    contrail::io::buffer_pool pool(p.context.get_executor(), 2, 65536);
+    const contrail::set_header header = repo_header();
+    auto writer = co_await p.repo.begin(header);
+    try {
+      const repo_file file("a", "aaa");
+      if (at_commit) co_await repo_put(*writer, pool, file);
+      fs::remove_all(p.dir / "repo");
+      if (!at_commit) co_await repo_put(*writer, pool, file);
+      contrail::manifest m = repo_manifest();
+      co_await writer->commit(m);
+    } catch (const error& e) {
+      said = e.what();
+      CHECK(e.code() == std::errc::no_such_file_or_directory);
+    }
+    co_await writer->abort();
+  });
+  CAPTURE(said);
+  CHECK(said.find((p.dir / "repo").string()) != std::string::npos);
+  CHECK_FALSE(fs::exists(p.dir / "repo"));
+}

@@ -203,7 +203,7 @@ TEST_CASE("repository: kinds of damaged manifests", "[repository]") {
     fs::rename(set / "manifest.json", p.dir / "elsewhere");
     fs::create_symlink(p.dir / "elsewhere", set / "manifest.json");
   }
-  SECTION("huge") { fs::resize_file(set / "manifest.json", std::uint64_t{1} << 40); }
+  SECTION("huge") { fs::resize_file(set / "manifest.json", hugest_resize); }
   SECTION("empty") { write_file(set / "manifest.json", ""); }
   SECTION("another set's") {
     repo_edit_manifest(set, [](nlohmann::ordered_json& j) { j["set"] = "20000101T000000Z-00000001"; });

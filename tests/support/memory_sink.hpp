@@ -43,7 +43,7 @@ struct memory_set {
 
 struct memory_faults {
   int begin = -1, open = -1, write = -1, close = -1, drop = -1, commit = -1, abort = -1;   ///< the call of that number fails
-  std::error_code error = std::error_code(28, std::system_category());                     ///< ENOSPC
+  std::error_code error = make_error_code(std::errc::no_space_on_device);
   int stall_at_write = -1;
   std::chrono::milliseconds stall{0};
   std::function<void()> after_stall;

@@ -1,9 +1,11 @@
 #pragma once
 
+#include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 
 #include <sys/stat.h>
 
@@ -12,6 +14,7 @@
 inline constexpr bool has_links = true;    ///< symbolic links can be made
 inline constexpr bool has_rights = true;   ///< a file has the nine bits of rights
 inline constexpr bool has_pipes = true;    ///< a pipe can have a name in the file system
+inline constexpr std::uintmax_t hugest_resize = std::uintmax_t{1} << 40;   ///< of std::filesystem::resize_file
 
 /// A new directory; its name begins with `name`.
 inline std::filesystem::path make_new_directory(const std::filesystem::path& base, const std::string& name) {
@@ -32,6 +35,11 @@ inline void set_variable(const char* name, const char* value) {
   } else {
     ::unsetenv(name);
   }
+}
+
+/// This system's own code for an error.
+inline std::error_code system_code(std::errc what) {
+  return {static_cast<int>(what), std::system_category()};
 }
 
 /// Open descriptors of this process, the directory stream's own excluded. For leak checks.

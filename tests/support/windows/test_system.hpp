@@ -6,6 +6,7 @@
 #include <random>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 
 #include <windows.h>
 
@@ -14,6 +15,7 @@
 inline constexpr bool has_links = false;    ///< the C++ library of mingw-w64 cannot make them, and they need a privilege
 inline constexpr bool has_rights = false;   ///< a file has the nine bits of rights
 inline constexpr bool has_pipes = false;    ///< a pipe can have a name in the file system
+inline constexpr std::uintmax_t hugest_resize = std::uintmax_t{1} << 30;   ///< of std::filesystem::resize_file
 
 /// A new directory; its name begins with `name`.
 inline std::filesystem::path make_new_directory(const std::filesystem::path& base, const std::string& name) {
@@ -32,6 +34,17 @@ inline std::filesystem::path make_new_directory(const std::filesystem::path& bas
 /// A variable of the environment; null removes it.
 inline void set_variable(const char* name, const char* value) {
   ::_putenv_s(name, value != nullptr ? value : "");
+}
+
+/// This system's own code for an error.
+inline std::error_code system_code(std::errc what) {
+  switch (what) {
+    case std::errc::no_such_file_or_directory: return {ERROR_FILE_NOT_FOUND, std::system_category()};
+    case std::errc::permission_denied: return {ERROR_ACCESS_DENIED, std::system_category()};
+    case std::errc::no_space_on_device: return {ERROR_DISK_FULL, std::system_category()};
+    case std::errc::io_error: return {ERROR_IO_DEVICE, std::system_category()};
+    default: throw std::logic_error("add it here");
+  }
 }
 
 /// Open handles of this process to files and directories. For leak checks; threads and ports come and go as the system likes.
