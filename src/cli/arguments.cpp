@@ -271,6 +271,7 @@ bool wants_json(const std::vector<std::string>& words) {
 
 std::optional<arguments> parse(const std::vector<std::string>& words, std::string& text) {
   CLI::App app("Online backups of databases that are in use.", "contrail");
+  app.allow_windows_style_options(false);   // "/backup" is a directory on every system
   arguments out;
   raw given;
   define(app, out, given);
