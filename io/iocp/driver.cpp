@@ -135,9 +135,10 @@ class iocp_driver final : public driver {
   static void take_result(operation& op, std::error_code ec, std::size_t n) noexcept {
     op.error.clear();
     op.count = 0;
-    if (ec == asio::error::eof) return;   // the queue says so of a read without bytes
+    const auto code = static_cast<unsigned long>(ec.value());
+    if (ec == asio::error::eof || (ec && code == ERROR_HANDLE_EOF)) return;   // the queue says so of a read without bytes
     if (ec) {
-      op.error = ec == asio::error::operation_aborted ? ec : windows_error(static_cast<unsigned long>(ec.value()));
+      op.error = code == ERROR_OPERATION_ABORTED ? std::error_code(asio::error::operation_aborted) : windows_error(code);
     } else if (n == 0 && op.what == request::write && op.io.bytes != 0) {
       op.error = std::make_error_code(std::errc::io_error);
     } else {
