@@ -94,7 +94,7 @@ asio::awaitable<void> restoring::dress(const std::string& name, const copied_fil
     operations::parse_owner(original->owner, value);
   }
   io::open_options options;
-  options.mode = io::access::write;   // not every system syncs for one who may only read
+  options.mode = io::access::read;
   calls::opened file = co_await calls::open(fs_, path, options);
   calls::check(file.ec, operation_, path);
   std::error_code ec = co_await calls::set_attributes(fs_, path, value);
