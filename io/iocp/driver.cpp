@@ -6,9 +6,13 @@
 #include "windows/errors.hpp"
 
 #include <asio/error.hpp>
+#include <asio/io_context.hpp>
+#include <asio/query.hpp>
 
 #include <algorithm>
+#include <memory>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 namespace contrail::io::detail {
@@ -17,6 +21,19 @@ namespace {
 
 /// One transfer; a count of bytes has 32 bits.
 constexpr std::size_t most_at_once = 0x7ffff000;
+
+/// A transfer that the system has. When its record is dropped unheard, with the context, so is the operation; until then the operation
+/// keeps its memory and its file.
+struct transfer_end {
+  transfer_end(std::shared_ptr<driver_host> h, operation* o) noexcept : host(std::move(h)), op(o) {}
+  transfer_end(const transfer_end&) = delete;
+  transfer_end& operator=(const transfer_end&) = delete;
+  ~transfer_end() {
+    if (op != nullptr) op->finish(op, false);
+  }
+  std::shared_ptr<driver_host> host;   // outlives the handler, whatever thread the port gives it
+  operation* op;
+};
 
 bool rides_the_port(const operation& op) noexcept { return op.what == request::read || op.what == request::write; }
 
@@ -42,23 +59,31 @@ class iocp_driver final : public driver {
     what.offset = op.io.offset;
     what.data = op.io.data;
     what.bytes = static_cast<DWORD>(std::min(op.io.bytes, most_at_once));
-    // The host must outlive the handler, whatever thread the port gives it.
-    const begun now = port_.begin(file, what, [this, alive = std::move(alive), &op](std::error_code ec, std::size_t n) {
-      take_result(op, ec, n);
+    std::shared_ptr<transfer_end> end;
+    try {
+      end = std::make_shared<transfer_end>(std::move(alive), &op);
+    } catch (...) {
+      return false;
+    }
+    const begun now = port_.begin(file, what, [this, end](std::error_code ec, std::size_t n) {
+      operation* const ended = std::exchange(end->op, nullptr);
+      take_result(*ended, ec, n);
       {
         const std::scoped_lock lock(mutex_);
-        done_.push(&op);
+        done_.push(ended);
       }
-      alive->wake();
+      end->host->wake();
     });
-    if (now.where == nullptr && now.error == std::errc::not_enough_memory) return false;
-    ++issued_;
     if (now.where == nullptr) {
+      end->op = nullptr;
+      if (now.error == std::errc::not_enough_memory) return false;
+      ++issued_;
       take_result(op, now.error, 0);
       const std::scoped_lock lock(mutex_);
       done_.push(&op);
       return true;
     }
+    ++issued_;
     in_system_.push_back({&op, as_handle(file), now.where});
     return true;
   }
@@ -108,12 +133,9 @@ class iocp_driver final : public driver {
       }
       done_ = told;
     }
+    // The system owns the rest until the port gives it back, for which Asio waits when its own part of the context ends.
     for (const issued& one : in_system_) ::CancelIoEx(one.file, one.where);
-    // No thread takes from the port any more: the system marks the end of each in its record, and Asio drops the handlers unheard.
-    for (const issued& one : in_system_) {
-      wait_for_end(one);
-      done_.push(one.op);
-    }
+    in_system_.clear();
     helper_.drain();
   }
 
@@ -151,11 +173,6 @@ class iocp_driver final : public driver {
     if (!op.error) op.error = port_.adopt(op.file->native_cached);
   }
 
-  /// The record stays in memory, for its handler has not run.
-  static void wait_for_end(const issued& one) noexcept {
-    while (!HasOverlappedIoCompleted(one.where)) ::Sleep(1);
-  }
-
   driver_host& host_;
   completion_port port_;
   thread_crew helper_;
@@ -182,6 +199,11 @@ backend_probe probe_iocp() {
 }
 
 std::unique_ptr<driver> make_iocp_driver(driver_host& host, const backend_options& options) {
+  // An io_context is a port from its beginning. Other contexts get one when it is asked for, which ends before what stands on it.
+  const asio::any_io_executor ex = host.strand().get_inner_executor();
+  if (!asio::has_service<asio::detail::io_context_impl>(asio::query(ex, asio::execution::context))) {
+    throw std::system_error(std::make_error_code(std::errc::not_supported), "iocp backend: needs an asio::io_context; use threads here");
+  }
   return std::make_unique<iocp_driver>(host, options.depth);
 }
 

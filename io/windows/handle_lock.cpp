@@ -9,8 +9,10 @@ namespace contrail::io::detail {
 
 namespace {
 
-/// Opens or makes the file. A file that is being removed refuses everybody until its last handle is closed, which its remover does at
-/// once; so that is tried again for a while.
+[[noreturn]] void say_held() { throw std::system_error(std::make_error_code(std::errc::resource_unavailable_try_again)); }
+
+/// Opens or makes the file. One that is being removed refuses everybody until its last handle is closed, which its remover does at once; so
+/// that is tried again for a while. Who keeps it longer, or to himself, holds it.
 unique_handle open_lock(const std::wstring& path) {
   constexpr int tries = 50;
   for (int i = 0;; ++i) {
@@ -19,10 +21,11 @@ unique_handle open_lock(const std::wstring& path) {
     if (file) return file;
     const DWORD why = ::GetLastError();
     const DWORD attributes = ::GetFileAttributesW(path.c_str());
-    if (attributes != INVALID_FILE_ATTRIBUTES && (attributes & FILE_ATTRIBUTE_DIRECTORY) != 0) {
-      throw std::system_error(std::make_error_code(std::errc::is_a_directory));
-    }
-    if (why != ERROR_ACCESS_DENIED || attributes != INVALID_FILE_ATTRIBUTES || i == tries) throw std::system_error(windows_error(why));
+    const bool there = attributes != INVALID_FILE_ATTRIBUTES;
+    if (there && (attributes & FILE_ATTRIBUTE_DIRECTORY) != 0) throw std::system_error(std::make_error_code(std::errc::is_a_directory));
+    const bool removing = why == ERROR_ACCESS_DENIED && !there;
+    if (!removing && why != ERROR_SHARING_VIOLATION) throw std::system_error(windows_error(why));
+    if (i == tries) say_held();
     ::Sleep(1);
   }
 }
@@ -36,7 +39,10 @@ unique_handle lock_file(const std::filesystem::path& path) {
     // A byte far behind the end: locks are mandatory here, and the content stays readable.
     OVERLAPPED at{};
     at.OffsetHigh = 0x7fffffff;
-    check(::LockFileEx(file.get(), LOCKFILE_EXCLUSIVE_LOCK | LOCKFILE_FAIL_IMMEDIATELY, 0, 1, 0, &at));
+    if (::LockFileEx(file.get(), LOCKFILE_EXCLUSIVE_LOCK | LOCKFILE_FAIL_IMMEDIATELY, 0, 1, 0, &at) == 0) {
+      if (::GetLastError() == ERROR_LOCK_VIOLATION) say_held();
+      fail_now();
+    }
     // The last holder may have removed the file between our open and our lock.
     FILE_STANDARD_INFO facts{};
     check(::GetFileInformationByHandleEx(file.get(), FileStandardInfo, &facts, sizeof facts));

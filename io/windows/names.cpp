@@ -44,12 +44,14 @@ void stat_name(name_arguments& names) {
   names.found.facts = facts_of(facts);
 }
 
+std::wstring below(const std::wstring& directory, const wchar_t* name) { return directory + (directory.ends_with(L'\\') ? L"" : L"\\") + name; }
+
 /// Calls `visit` with each entry of the directory but "." and "..".
 template <typename Visit>
 void each_entry(const std::wstring& directory, Visit visit) {
   if ((attributes_of(directory) & FILE_ATTRIBUTE_DIRECTORY) == 0) throw std::system_error(std::make_error_code(std::errc::not_a_directory));
   WIN32_FIND_DATAW found{};
-  const HANDLE search = ::FindFirstFileExW((directory + L"\\*").c_str(), FindExInfoBasic, &found, FindExSearchNameMatch, nullptr, 0);
+  const HANDLE search = ::FindFirstFileExW(below(directory, L"*").c_str(), FindExInfoBasic, &found, FindExSearchNameMatch, nullptr, 0);
   if (search == INVALID_HANDLE_VALUE) {
     if (::GetLastError() == ERROR_FILE_NOT_FOUND) return;   // the root of a volume has no "."
     fail_now();
@@ -87,9 +89,9 @@ void remove_path(const std::wstring& path, DWORD attributes) {
 /// Links are removed, not followed.
 void remove_tree(const std::wstring& path, DWORD attributes) {
   if ((attributes & FILE_ATTRIBUTE_DIRECTORY) != 0 && (attributes & FILE_ATTRIBUTE_REPARSE_POINT) == 0) {
-    std::vector<std::pair<std::wstring, DWORD>> below;
-    each_entry(path, [&](const WIN32_FIND_DATAW& found) { below.emplace_back(path + L"\\" + found.cFileName, found.dwFileAttributes); });
-    for (const auto& [name, kind] : below) remove_tree(name, kind);
+    std::vector<std::pair<std::wstring, DWORD>> inside;
+    each_entry(path, [&](const WIN32_FIND_DATAW& found) { inside.emplace_back(below(path, found.cFileName), found.dwFileAttributes); });
+    for (const auto& [name, kind] : inside) remove_tree(name, kind);
   }
   remove_path(path, attributes);
 }
@@ -106,19 +108,35 @@ void remove_all(const std::wstring& path) {
 void sync_directory(const std::wstring& path) {
   if ((attributes_of(path) & FILE_ATTRIBUTE_DIRECTORY) == 0) throw std::system_error(std::make_error_code(std::errc::not_a_directory));
   // The file system's own log orders its names, and renames are written through; where it takes a flush as well, it gets one.
-  const unique_handle directory = open_existing(path, GENERIC_WRITE, FILE_FLAG_BACKUP_SEMANTICS);
-  if (!directory) {
-    if (::GetLastError() == ERROR_ACCESS_DENIED || ::GetLastError() == ERROR_SHARING_VIOLATION) return;
-    fail_now();
-  }
+  const unique_handle directory = open_existing(path, FILE_ADD_FILE, FILE_FLAG_BACKUP_SEMANTICS);
+  if (!directory) fail_now();
   if (::FlushFileBuffers(directory.get()) != 0) return;
   switch (::GetLastError()) {
-    case ERROR_ACCESS_DENIED:
     case ERROR_INVALID_FUNCTION:
     case ERROR_INVALID_HANDLE:
     case ERROR_INVALID_PARAMETER:
     case ERROR_NOT_SUPPORTED: return;   // no such thing here
     default: fail_now();
+  }
+}
+
+void make_directory(const std::wstring& path) {
+  if (::CreateDirectoryW(path.c_str(), nullptr) != 0) return;
+  const DWORD why = ::GetLastError();
+  // Of the root of a volume it is "denied".
+  if (::GetFileAttributesW(path.c_str()) != INVALID_FILE_ATTRIBUTES) throw std::system_error(std::make_error_code(std::errc::file_exists));
+  throw std::system_error(windows_error(why));
+}
+
+/// A scanner or an indexer may have something open for a moment, in a directory too; that is waited for.
+void rename(const std::wstring& from, const std::wstring& to, DWORD flags) {
+  constexpr int tries = 20;
+  for (int i = 0;; ++i) {
+    if (::MoveFileExW(from.c_str(), to.c_str(), flags | MOVEFILE_WRITE_THROUGH) != 0) return;
+    const DWORD why = ::GetLastError();
+    const bool held = why == ERROR_SHARING_VIOLATION || why == ERROR_LOCK_VIOLATION || why == ERROR_ACCESS_DENIED;
+    if (!held || i == tries) throw std::system_error(windows_error(why));
+    ::Sleep(50);
   }
 }
 
@@ -139,20 +157,15 @@ void perform_on_names(operation& op) {
   name_arguments& names = *op.names;
   switch (op.what) {
     case request::open: open_file(op); break;
-    case request::rename:
-      check(::MoveFileExW(system_path(names.first).c_str(), system_path(names.second).c_str(),
-                          MOVEFILE_REPLACE_EXISTING | MOVEFILE_WRITE_THROUGH));
-      break;
-    case request::rename_new:
-      check(::MoveFileExW(system_path(names.first).c_str(), system_path(names.second).c_str(), MOVEFILE_WRITE_THROUGH));
-      break;
+    case request::rename: rename(system_path(names.first), system_path(names.second), MOVEFILE_REPLACE_EXISTING); break;
+    case request::rename_new: rename(system_path(names.first), system_path(names.second), 0); break;
     case request::remove: {
       const std::wstring path = system_path(names.first);
       remove_path(path, attributes_of(path));
       break;
     }
     case request::remove_all: remove_all(system_path(names.first)); break;
-    case request::make_directory: check(::CreateDirectoryW(system_path(names.first).c_str(), nullptr)); break;
+    case request::make_directory: make_directory(system_path(names.first)); break;
     case request::sync_directory: sync_directory(system_path(names.first)); break;
     case request::set_attributes: (void)attributes_of(system_path(names.first)); break;   // no such rights here; but the name must be
     case request::list: list_names(names); break;

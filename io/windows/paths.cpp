@@ -2,8 +2,10 @@
 
 #include "windows/errors.hpp"
 
+#include <algorithm>
 #include <string_view>
 #include <system_error>
+#include <vector>
 
 #include <windows.h>
 
@@ -13,8 +15,10 @@ namespace {
 
 constexpr std::wstring_view verbatim = L"\\\\?\\";
 
-/// Of a path without that prefix, as far as a current directory or "..", which mean nothing behind the prefix.
-std::wstring full_path(const std::wstring& path) {
+[[noreturn]] void refuse(const char* why) { throw std::system_error(std::make_error_code(std::errc::invalid_argument), why); }
+
+/// What "." means, or "C:.", or "\\".
+std::wstring current(const std::wstring& path) {
   std::wstring full(MAX_PATH, L'\0');
   for (;;) {
     const DWORD length = ::GetFullPathNameW(path.c_str(), static_cast<DWORD>(full.size()), full.data(), nullptr);
@@ -25,31 +29,65 @@ std::wstring full_path(const std::wstring& path) {
   }
 }
 
-/// The last name, which GetFullPathNameW would strip of dots and spaces at its end, or take for a device.
-bool is_plain(std::wstring_view name) { return name != L"." && name != L".." && name.find(L':') == std::wstring_view::npos && !name.empty(); }
+/// Up to the next backslash; moves `rest` behind it.
+std::wstring_view next_name(std::wstring_view& rest) noexcept {
+  const std::size_t end = std::min(rest.find(L'\\'), rest.size());
+  const std::wstring_view name = rest.substr(0, end);
+  rest.remove_prefix(std::min(end + 1, rest.size()));
+  return name;
+}
+
+bool has_drive(std::wstring_view path) noexcept { return path.size() >= 2 && path[1] == L':'; }
+
+/// With backslashes; absolute, without the prefix, but for volumes that have no other form.
+std::wstring absolute(std::wstring path) {
+  std::replace(path.begin(), path.end(), L'/', L'\\');
+  if (path.starts_with(L"\\\\?\\UNC\\")) return L"\\" + path.substr(7);
+  if (path.starts_with(verbatim)) return has_drive(std::wstring_view(path).substr(4)) ? path.substr(4) : path;
+  if (path.starts_with(L"\\\\")) return path;
+  if (has_drive(path)) return path.size() > 2 && path[2] == L'\\' ? path : current(path.substr(0, 2) + L".") + L"\\" + path.substr(2);
+  return path.starts_with(L"\\") ? current(L"\\") + path : current(L".") + L"\\" + path;
+}
 
 }  // namespace
 
 std::wstring system_path(const std::filesystem::path& path) {
-  const std::wstring& given = path.native();
-  if (given.empty()) throw std::system_error(std::make_error_code(std::errc::no_such_file_or_directory));
-  if (given.starts_with(verbatim)) return given;
-  if (given.find(L'\0') != std::wstring::npos) throw std::system_error(std::make_error_code(std::errc::invalid_argument));
-  const std::size_t cut = given.find_last_of(L"\\/");
-  const std::wstring_view last = cut == std::wstring::npos ? std::wstring_view(given) : std::wstring_view(given).substr(cut + 1);
-  std::wstring full;
-  if (is_plain(last)) {
-    full = full_path(cut == std::wstring::npos ? L"." : given.substr(0, cut + 1));
-    if (!full.ends_with(L'\\')) full += L'\\';
-    full += last;
+  if (path.native().empty()) throw std::system_error(std::make_error_code(std::errc::no_such_file_or_directory));
+  if (path.native().find(L'\0') != std::wstring::npos) refuse("a path with a NUL in it");
+  const std::wstring full = absolute(path.native());
+  if (full.starts_with(L"\\\\.\\")) refuse("a device");
+  std::wstring_view rest = full;
+  std::wstring out(verbatim);
+  if (full.starts_with(verbatim)) {
+    rest.remove_prefix(verbatim.size());
+    out += next_name(rest);   // Volume{...}
+  } else if (full.starts_with(L"\\\\")) {
+    rest.remove_prefix(2);
+    out += L"UNC\\";
+    out += next_name(rest);
+    out += L'\\';
+    out += next_name(rest);
   } else {
-    full = full_path(given);
+    out += next_name(rest);
   }
-  if (full.starts_with(L"\\\\.\\")) throw std::system_error(std::make_error_code(std::errc::invalid_argument), "a device");
-  while (full.size() > 3 && full.ends_with(L'\\')) full.pop_back();
-  if (full.starts_with(L"\\\\?\\")) return full;
-  if (full.starts_with(L"\\\\")) return L"\\\\?\\UNC" + full.substr(1);
-  return std::wstring(verbatim) + full;
+  // The system does not look at these behind the prefix, and takes every other name as it is: no device, no dots cut off.
+  std::vector<std::wstring_view> names;
+  while (!rest.empty()) {
+    const std::wstring_view name = next_name(rest);
+    if (name.empty() || name == L".") continue;
+    if (name.find(L':') != std::wstring_view::npos) refuse("a name with a colon");
+    if (name != L"..") {
+      names.push_back(name);
+    } else if (!names.empty()) {
+      names.pop_back();
+    }
+  }
+  if (names.empty()) return out + L'\\';
+  for (const std::wstring_view name : names) {
+    out += L'\\';
+    out += name;
+  }
+  return out;
 }
 
 }  // namespace contrail::io::detail
