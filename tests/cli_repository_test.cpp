@@ -48,8 +48,9 @@ TEST_CASE("cli_repository: sets of any engine are listed and verified, damage is
     const outcome verified = run({"verify", repo, "--json", "--io-backend", backend});
     INFO(verified.out << verified.err);
     CHECK(verified.exit == 0);
-    REQUIRE(verified.parsed()["sets"].size() == 2);
-    for (const auto& row : verified.parsed()["sets"]) CHECK(row["damage"].empty());
+    const auto found = verified.parsed()["sets"];
+    REQUIRE(found.size() == 2);
+    for (const auto& row : found) CHECK(row["damage"].empty());
   }
 
   const fs::path victim = p.dir / "repo" / sets[0] / "sub" / "big";
