@@ -1,6 +1,7 @@
 #include "posix/names.hpp"
 
 #include "common/file_state.hpp"
+#include "common/perform.hpp"
 #include "posix/descriptor_lock.hpp"
 
 #include <algorithm>

@@ -8,8 +8,6 @@ struct stat;
 
 namespace contrail::io::detail {
 
-/// Requests on names, and open. Throws std::system_error, std::bad_alloc.
-void perform_on_names(operation& op);
 /// As far as the system's record of a file goes.
 file_facts facts_of(const struct ::stat& from) noexcept;
 /// Opens the file of `op` into `op.file`.

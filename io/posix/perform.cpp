@@ -2,12 +2,10 @@
 
 #include "common/file_state.hpp"
 #include "posix/kept_descriptors.hpp"
-#include "posix/names.hpp"
 
 #include <algorithm>
 #include <cerrno>
 #include <cstddef>
-#include <new>
 #include <system_error>
 
 #include <fcntl.h>
@@ -68,7 +66,9 @@ void allocate(operation& op, int fd) noexcept {
   }
 }
 
-void on_file(operation& op) noexcept {
+}  // namespace
+
+void perform_on_file(operation& op) {
   // Of a file in the ring's table there is no descriptor but the one for its length.
   if (op.file->registered && op.what != request::size) {
     op.error = std::make_error_code(std::errc::bad_file_descriptor);
@@ -95,28 +95,6 @@ void on_file(operation& op) noexcept {
       break;
     }
     default: op.error = std::make_error_code(std::errc::invalid_argument); break;
-  }
-}
-
-}  // namespace
-
-void perform(operation& op) noexcept {
-  op.error.clear();
-  op.count = 0;
-  try {
-    if (op.what == request::call) {
-      op.invoke(op);
-    } else if (op.names != nullptr) {
-      perform_on_names(op);
-    } else {
-      on_file(op);
-    }
-  } catch (const std::system_error& e) {
-    op.error = e.code();
-  } catch (const std::bad_alloc&) {
-    op.error = std::make_error_code(std::errc::not_enough_memory);
-  } catch (...) {
-    op.error = std::make_error_code(std::errc::io_error);
   }
 }
 

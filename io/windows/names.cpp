@@ -1,6 +1,7 @@
 #include "windows/names.hpp"
 
 #include "common/file_state.hpp"
+#include "common/perform.hpp"
 #include "windows/errors.hpp"
 #include "windows/handle.hpp"
 #include "windows/handle_lock.hpp"

@@ -6,8 +6,6 @@
 
 namespace contrail::io::detail {
 
-/// Requests on names, and open. Throws std::system_error, std::bad_alloc.
-void perform_on_names(operation& op);
 /// Opens the file of `op` into `op.file`, for overlapped transfers.
 void open_file(operation& op);
 /// As far as the system's record of a file goes.

@@ -3,11 +3,9 @@
 #include "common/file_state.hpp"
 #include "windows/errors.hpp"
 #include "windows/handle.hpp"
-#include "windows/names.hpp"
 
 #include <algorithm>
 #include <cstddef>
-#include <new>
 #include <system_error>
 
 namespace contrail::io::detail {
@@ -79,7 +77,9 @@ void sync(HANDLE file) {
   check(::FlushFileBuffers(writing.get()));
 }
 
-void on_file(operation& op) {
+}  // namespace
+
+void perform_on_file(operation& op) {
   const HANDLE file = as_handle(op.file->native);
   switch (op.what) {
     case request::read:
@@ -89,28 +89,6 @@ void on_file(operation& op) {
     case request::resize: resize(file, op.offset); break;
     case request::size: op.count = size_of(file); break;
     default: throw std::system_error(std::make_error_code(std::errc::invalid_argument));
-  }
-}
-
-}  // namespace
-
-void perform(operation& op) noexcept {
-  op.error.clear();
-  op.count = 0;
-  try {
-    if (op.what == request::call) {
-      op.invoke(op);
-    } else if (op.names != nullptr) {
-      perform_on_names(op);
-    } else {
-      on_file(op);
-    }
-  } catch (const std::system_error& e) {
-    op.error = e.code();
-  } catch (const std::bad_alloc&) {
-    op.error = std::make_error_code(std::errc::not_enough_memory);
-  } catch (...) {
-    op.error = std::make_error_code(std::errc::io_error);
   }
 }
 
