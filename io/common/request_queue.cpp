@@ -1,6 +1,7 @@
 #include "common/request_queue.hpp"
 
 #include "common/file_state.hpp"
+#include "common/io_errors.hpp"
 
 #include <contrail/io/detail/initiate.hpp>
 
@@ -19,6 +20,9 @@ void push(std::atomic<operation*>& list, operation* op, operation* operation::*l
     op->*link = head;
   } while (!list.compare_exchange_weak(head, op, std::memory_order_release, std::memory_order_relaxed));
 }
+
+/// Submitting threads that end take a request with them a few times at most; more often, it is something that will not stop.
+constexpr unsigned most_tries_again = 8;
 
 bool is_transfer(const operation& op) noexcept { return op.what == request::read || op.what == request::write; }
 
@@ -103,12 +107,29 @@ void request_queue::take_cancels(operation_list& ready) noexcept {
 /// Neither side frees under the other: when the cancellation was first but its entry has not been taken yet, the operation is parked.
 void request_queue::complete(operation* op, operation_list& ready) noexcept {
   op->at = operation::phase::done;
+  forget_tries(op);
   const unsigned before = op->flags.fetch_or(operation::done_bit, std::memory_order_acq_rel);
   if ((before & operation::cancelled_bit) != 0 && !op->cancel_taken) {
     parked_.push_back(op);
   } else {
     ready.push(op);
   }
+}
+
+/// Of one that was cancelled unasked. False: often enough.
+bool request_queue::try_again(const operation* op) noexcept {
+  const auto known = std::find_if(disowned_.begin(), disowned_.end(), [op](const tried& one) { return one.op == op; });
+  if (known != disowned_.end()) return ++known->times <= most_tries_again;
+  try {
+    disowned_.push_back({op, 1});
+    return true;
+  } catch (...) {
+    return false;   // what cannot be counted must not go on
+  }
+}
+
+void request_queue::forget_tries(const operation* op) noexcept {
+  if (!disowned_.empty()) std::erase_if(disowned_, [op](const tried& one) { return one.op == op; });
 }
 
 /// True when an operation waits to be issued again.
@@ -119,8 +140,13 @@ bool request_queue::collect(operation_list& ready) noexcept {
   while (operation* op = finished.pop()) {
     --in_flight_;
     const bool cancelled = (op->flags.load(std::memory_order_acquire) & operation::cancelled_bit) != 0;
-    // A cancellation that nobody asked for: the thread that submitted has ended.
-    const bool disowned = op->error == asio::error::operation_aborted && !cancelled;
+    // A cancellation that nobody asked for: the thread that submitted has ended, or a driver gave up what it had.
+    bool disowned = op->error == asio::error::operation_aborted && !cancelled;
+    if (disowned && !try_again(op)) {
+      op->error = io_errc::cancelled_by_system;
+      op->count = 0;
+      disowned = false;
+    }
     if (disowned || (wants_reissue(*op) && !cancelled && is_transfer(*op))) {
       if (op->io.nowait && !disowned) {
         if (op->error == std::errc::operation_not_supported) {

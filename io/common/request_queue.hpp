@@ -50,6 +50,8 @@ class request_queue final : public driver_host, public std::enable_shared_from_t
   bool collect(operation_list& ready) noexcept;
   bool issue_waiting(operation_list& ready) noexcept;
   void complete(operation* op, operation_list& ready) noexcept;
+  bool try_again(const operation* op) noexcept;
+  void forget_tries(const operation* op) noexcept;
 
   std::optional<queue_strand> strand_;
   std::shared_ptr<pool_registry> pools_;
@@ -66,6 +68,11 @@ class request_queue final : public driver_host, public std::enable_shared_from_t
   // The strand only.
   operation_list waiting_;
   std::vector<operation*> parked_;   // finished, but their cancel entry is still on the list
+  struct tried {
+    const operation* op;
+    unsigned times;
+  };
+  std::vector<tried> disowned_;   // came back cancelled though nobody asked for it
   std::size_t in_flight_ = 0;
   bounce_buffers bounce_;
 };

@@ -1,0 +1,33 @@
+#include "common/io_errors.hpp"
+
+#include <string>
+
+namespace contrail::io::detail {
+
+namespace {
+
+class io_category final : public std::error_category {
+ public:
+  const char* name() const noexcept override { return "contrail.io"; }
+  std::string message(int value) const override {
+    switch (static_cast<io_errc>(value)) {
+      case io_errc::cancelled_by_system: return "the system or a driver cancels the request each time it is made; nobody asked for that";
+    }
+    return "unknown";
+  }
+  std::error_condition default_error_condition(int value) const noexcept override {
+    switch (static_cast<io_errc>(value)) {
+      case io_errc::cancelled_by_system: return std::make_error_condition(std::errc::io_error);
+    }
+    return {value, *this};
+  }
+};
+
+}  // namespace
+
+std::error_code make_error_code(io_errc e) noexcept {
+  static const io_category category;
+  return {static_cast<int>(e), category};
+}
+
+}  // namespace contrail::io::detail
