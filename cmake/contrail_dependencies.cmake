@@ -29,7 +29,17 @@ if(CONTRAIL_SQLITE AND CONTRAIL_SQLITE_TARGET)
   endif()
   set(SQLite3_FOUND TRUE)
   set(contrail_sqlite_library ${CONTRAIL_SQLITE_TARGET})
-elseif(CONTRAIL_SQLITE AND NOT WIN32)   # the engine knows the locks of POSIX systems only
+elseif(CONTRAIL_SQLITE AND CMAKE_CROSSCOMPILING)
+  # Debian has none for mingw-w64: .ci/windows-sqlite makes it, with the sqlite3 program that the tests start.
+  set(CONTRAIL_CROSS_SQLITE ${PROJECT_SOURCE_DIR}/build/windows-sqlite CACHE PATH "Cross builds: a folder with SQLite's include, lib and bin")
+  if(EXISTS ${CONTRAIL_CROSS_SQLITE}/complete)
+    add_library(SQLite::SQLite3 STATIC IMPORTED GLOBAL)
+    set_target_properties(SQLite::SQLite3 PROPERTIES IMPORTED_LOCATION ${CONTRAIL_CROSS_SQLITE}/lib/libsqlite3.a
+                          INTERFACE_INCLUDE_DIRECTORIES ${CONTRAIL_CROSS_SQLITE}/include)
+    set(SQLite3_FOUND TRUE)
+    set(contrail_sqlite_library SQLite::SQLite3)
+  endif()
+elseif(CONTRAIL_SQLITE)
   find_package(SQLite3 3.37)
   set(contrail_sqlite_library SQLite::SQLite3)
 endif()

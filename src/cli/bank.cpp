@@ -1,19 +1,12 @@
 #include "bank.hpp"
 
+#include "bank_process.hpp"
+
 #include <sqlite3.h>
 
-#include <fcntl.h>
-#include <signal.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <algorithm>
 #include <array>
-#include <atomic>
-#include <cerrno>
 #include <cstring>
+#include <fstream>
 #include <numeric>
 #include <random>
 #include <stdexcept>
@@ -28,7 +21,7 @@ constexpr int opening_balance = 1000;
 class connection {
  public:
   connection(const std::filesystem::path& file, int flags) {
-    const int code = sqlite3_open_v2(file.c_str(), &db_, flags | SQLITE_OPEN_NOMUTEX, nullptr);
+    const int code = sqlite3_open_v2(file.string().c_str(), &db_, flags | SQLITE_OPEN_NOMUTEX, nullptr);
     if (code != SQLITE_OK) {
       const std::string why = sqlite3_errmsg(db_);
       sqlite3_close_v2(db_);
@@ -121,32 +114,19 @@ void check_into(const std::filesystem::path& file, findings& out) {
 }
 
 void copy_file(const std::filesystem::path& from, const std::filesystem::path& to, std::uint64_t bytes_per_second) {
-  const int in = ::open(from.c_str(), O_RDONLY | O_CLOEXEC);
-  if (in < 0) {
-    throw std::runtime_error(from.string() + ": " + std::strerror(errno));
-  }
-  const int out = ::open(to.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  bool good = out >= 0;
-  std::array<char, 32768> piece{};
+  std::ifstream in(from, std::ios::binary);
+  std::ofstream out(to, std::ios::binary | std::ios::trunc);
+  std::vector<char> piece(32768);
   const auto begun = std::chrono::steady_clock::now();
   std::uint64_t moved = 0;
-  while (good) {
-    const ::ssize_t got = ::read(in, piece.data(), piece.size());
-    if (got <= 0) {
-      good = got == 0;
-      break;
-    }
-    good = ::write(out, piece.data(), static_cast<std::size_t>(got)) == got;
-    moved += static_cast<std::uint64_t>(got);
+  while (in.read(piece.data(), static_cast<std::streamsize>(piece.size())) || in.gcount() > 0) {
+    out.write(piece.data(), in.gcount());
+    moved += static_cast<std::uint64_t>(in.gcount());
     if (bytes_per_second != 0) {
       std::this_thread::sleep_until(begun + std::chrono::microseconds(moved * 1000000 / bytes_per_second));
     }
   }
-  ::close(in);
-  if (out >= 0) {
-    ::close(out);
-  }
-  if (!good) {
+  if (!in.eof() || !out.flush()) {
     throw std::runtime_error("cannot copy " + from.string() + " to " + to.string());
   }
 }
@@ -154,7 +134,7 @@ void copy_file(const std::filesystem::path& from, const std::filesystem::path& t
 }  // namespace
 
 void create(const std::filesystem::path& file, const create_options& options) {
-  if (::access(file.c_str(), F_OK) == 0) {
+  if (std::filesystem::exists(file)) {
     throw std::runtime_error(file.string() + " is there already");
   }
   const connection db(file, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
@@ -168,17 +148,16 @@ void create(const std::filesystem::path& file, const create_options& options) {
          ") INSERT INTO account SELECT i, " + std::to_string(opening_balance) + ", randomblob(" + std::to_string(options.padding) + ") FROM n");
 }
 
-struct writers::shared {
-  std::array<std::atomic<std::uint64_t>, most_writers> last{};
-  std::atomic<std::int64_t> worst_us{0};
-  std::atomic<bool> stop{false};
-  std::atomic<bool> failed{false};
-  std::array<char, 200> why{};   ///< complete before `failed` is set
+namespace {
+
+/// A writer, in its process.
+struct clerk {
+  writers_state& state;
 
   void note_latency(std::chrono::steady_clock::duration took) noexcept {
     const std::int64_t us = std::chrono::duration_cast<std::chrono::microseconds>(took).count();
-    std::int64_t known = worst_us.load();
-    while (us > known && !worst_us.compare_exchange_weak(known, us)) {
+    std::int64_t known = state.worst_us.load();
+    while (us > known && !state.worst_us.compare_exchange_weak(known, us)) {
     }
   }
 
@@ -197,7 +176,7 @@ struct writers::shared {
     const statement move(db, "UPDATE account SET balance = balance + ?1, padding = randomblob(length(padding)) WHERE id = ?2");
     const statement note(db, "INSERT INTO journal VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)");
     std::minstd_rand random(writer + 1);
-    while (!stop.load()) {
+    while (!state.stop.load()) {
       const auto begun = std::chrono::steady_clock::now();
       db.run("BEGIN IMMEDIATE");
       for (unsigned line = 0; line < options.transfers; ++line) {
@@ -218,7 +197,7 @@ struct writers::shared {
       }
       db.run("COMMIT");
       note_latency(std::chrono::steady_clock::now() - begun);
-      last[writer].store(static_cast<std::uint64_t>(next));
+      state.last[writer].store(static_cast<std::uint64_t>(next));
       ++next;
       std::this_thread::sleep_for(options.pause);
     }
@@ -228,60 +207,41 @@ struct writers::shared {
     try {
       write(writer, file, options);
     } catch (const std::exception& problem) {
-      if (!stop.exchange(true)) {
-        std::strncpy(why.data(), problem.what(), why.size() - 1);
-        failed.store(true);
+      if (!state.stop.exchange(true)) {
+        std::strncpy(state.why.data(), problem.what(), state.why.size() - 1);
+        state.failed.store(true);
       }
     }
   }
 };
 
+}  // namespace
+
+int run_writers(writers_state& state, const std::filesystem::path& file, const writer_options& options) {
+  clerk all{state};
+  std::vector<std::thread> threads;
+  for (unsigned writer = 0; writer < options.writers; ++writer) {
+    threads.emplace_back([&all, writer, &file, &options] { all.run(writer, file, options); });
+  }
+  for (std::thread& thread : threads) {
+    thread.join();
+  }
+  return state.failed.load() ? 1 : 0;
+}
+
 writers::writers(const std::filesystem::path& file, const writer_options& options) : count_(options.writers) {
   if (count_ == 0 || count_ > most_writers) {
     throw std::runtime_error("1 to " + std::to_string(most_writers) + " writers");
   }
-  static_assert(std::atomic<std::uint64_t>::is_always_lock_free && std::atomic<bool>::is_always_lock_free, "they are shared by processes");
-  void* const memory = ::mmap(nullptr, sizeof(shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) {
-    throw std::runtime_error("no shared memory");
-  }
-  shared_ = new (memory) shared;
-  process_ = ::fork();
-  if (process_ < 0) {
-    ::munmap(memory, sizeof(shared));
-    throw std::runtime_error("cannot start a process");
-  }
-  if (process_ == 0) {
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    ::signal(SIGINT, SIG_IGN);   // the terminal's is meant for the parent, which ends us
-    ::signal(SIGTERM, SIG_DFL);
-    std::vector<std::thread> threads;
-    for (unsigned writer = 0; writer < count_; ++writer) {
-      threads.emplace_back([this, writer, &file, &options] { shared_->run(writer, file, options); });
-    }
-    for (std::thread& thread : threads) {
-      thread.join();
-    }
-    ::_exit(shared_->failed.load() ? 1 : 0);
-  }
+  process_ = start_writers(file, options);
 }
 
-writers::~writers() {
-  kill();
-  ::munmap(shared_, sizeof(shared));
-}
-
-void writers::reap() noexcept {
-  int status = 0;
-  while (process_ > 0 && ::waitpid(process_, &status, 0) < 0 && errno == EINTR) {
-  }
-  process_ = -1;
-}
+writers::~writers() = default;
 
 std::vector<std::uint64_t> writers::acknowledged() const {
   std::vector<std::uint64_t> out(count_);
   for (unsigned i = 0; i < count_; ++i) {
-    out[i] = shared_->last[i].load();
+    out[i] = process_->state().last[i].load();
   }
   return out;
 }
@@ -293,7 +253,7 @@ pace writers::lap() {
   pace out;
   out.transactions = all - lap_transactions_;
   out.seconds = std::chrono::duration<double>(now - lap_begun_).count();
-  out.worst = std::chrono::microseconds(shared_->worst_us.exchange(0));
+  out.worst = std::chrono::microseconds(process_->state().worst_us.exchange(0));
   lap_transactions_ = all;
   lap_begun_ = now;
   return out;
@@ -302,7 +262,7 @@ pace writers::lap() {
 bool writers::advance(std::uint64_t more, std::chrono::seconds at_most) const {
   const auto from = acknowledged();
   const auto until = std::chrono::steady_clock::now() + at_most;
-  while (std::chrono::steady_clock::now() < until && !shared_->failed.load()) {
+  while (std::chrono::steady_clock::now() < until && !process_->state().failed.load()) {
     const auto now = acknowledged();
     bool all = true;
     for (unsigned i = 0; i < count_; ++i) {
@@ -317,19 +277,14 @@ bool writers::advance(std::uint64_t more, std::chrono::seconds at_most) const {
 }
 
 void writers::stop() {
-  shared_->stop.store(true);
-  reap();
-  if (shared_->failed.load()) {
-    throw std::runtime_error(std::string("a writer failed: ") + shared_->why.data());
+  process_->state().stop.store(true);
+  process_->wait();
+  if (process_->state().failed.load()) {
+    throw std::runtime_error(std::string("a writer failed: ") + process_->state().why.data());
   }
 }
 
-void writers::kill() {
-  if (process_ > 0) {
-    ::kill(process_, SIGKILL);
-    reap();
-  }
-}
+void writers::kill() { process_->kill(); }
 
 findings check(const std::filesystem::path& file) {
   findings out;
@@ -344,9 +299,12 @@ findings check(const std::filesystem::path& file) {
 
 void plain_copy(const std::filesystem::path& file, const std::filesystem::path& to, std::uint64_t bytes_per_second) {
   copy_file(file, to, bytes_per_second);
-  const std::string log = file.string() + "-wal";
-  if (::access(log.c_str(), F_OK) == 0) {
-    copy_file(log, to.string() + "-wal", bytes_per_second);
+  std::filesystem::path log = file;
+  log += "-wal";
+  if (std::filesystem::exists(log)) {
+    std::filesystem::path copy = to;
+    copy += "-wal";
+    copy_file(log, copy, bytes_per_second);
   }
 }
 

@@ -1,11 +1,11 @@
 #pragma once
 
-#include <sys/types.h>
-
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,7 +40,10 @@ struct pace {
 /// Makes the database; `file` must not be there. Throws std::runtime_error.
 void create(const std::filesystem::path& file, const create_options& options = {});
 
-/// Writers in a process of their own, a thread each. The constructor forks: before the caller has threads. Throws std::runtime_error.
+class writers_process;
+
+/// Writers in a process of their own, a thread each. The constructor forks: before the caller has threads. On Windows it starts the calling
+/// program once more, which must ask `serve_writers` first thing. Throws std::runtime_error.
 class writers {
  public:
   writers(const std::filesystem::path& file, const writer_options& options = {});
@@ -49,7 +52,6 @@ class writers {
   /// Kills what still runs.
   ~writers();
 
-  pid_t process() const noexcept { return process_; }
   /// The last transaction of each writer whose commit has returned.
   std::vector<std::uint64_t> acknowledged() const;
   /// Since the last call, or the start. A transaction counts where it ended.
@@ -62,14 +64,14 @@ class writers {
   void kill();
 
  private:
-  struct shared;
-  void reap() noexcept;
-  shared* shared_ = nullptr;
+  std::unique_ptr<writers_process> process_;
   std::uint64_t lap_transactions_ = 0;
   std::chrono::steady_clock::time_point lap_begun_ = std::chrono::steady_clock::now();
   unsigned count_ = 0;
-  pid_t process_ = -1;
 };
+
+/// Was this process started to be the writers of another one? Then it has done so, and this is its exit status.
+std::optional<int> serve_writers();
 
 /// What a check found.
 struct findings {

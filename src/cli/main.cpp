@@ -32,6 +32,9 @@ int dispatch(const arguments& given, console& out, runner& loop) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (const std::optional<int> served = serve_demo()) {
+    return *served;
+  }
   process::prepare();
   std::vector<std::string> words;
   std::exception_ptr unreadable;

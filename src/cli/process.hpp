@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +17,9 @@ bool stdout_was_closed() noexcept;
 
 /// The arguments after the program's name, in UTF-8 where the system has an encoding for them.
 std::vector<std::string> words(int argc, char** argv);
+
+/// A new directory below `base`, for this user alone where the system has such rights; its name begins with `name`. `operation` is for the error.
+std::filesystem::path make_directory(const std::filesystem::path& base, const std::string& name, const std::string& operation);
 
 /// Columns of the terminal behind standard error.
 std::size_t terminal_columns() noexcept;

@@ -108,6 +108,7 @@ asio::awaitable<void> placement::place_one(const std::filesystem::path& work, co
   }
   const std::filesystem::path from = work / io::to_path(name);
   if (there) {
+    with_.before_replacing(held_.at(name));
     const std::error_code ec = co_await calls::rename(fs_, from, target);
     calls::check(ec, operation_, target);
     co_return;

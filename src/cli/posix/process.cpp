@@ -2,9 +2,12 @@
 
 #include "cli/failure.hpp"
 
+#include <contrail/error.hpp>
+
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
+#include <system_error>
 
 #include <fcntl.h>
 #include <sys/ioctl.h>
@@ -37,6 +40,14 @@ void prepare() {
 bool stdout_was_closed() noexcept { return without_stdout; }
 
 std::vector<std::string> words(int argc, char** argv) { return std::vector<std::string>(argv + (argc > 0 ? 1 : 0), argv + argc); }
+
+std::filesystem::path make_directory(const std::filesystem::path& base, const std::string& name, const std::string& operation) {
+  std::string pattern = (base / (name + "XXXXXX")).string();
+  if (::mkdtemp(pattern.data()) == nullptr) {
+    fail(std::error_code(errno, std::system_category()), operation, pattern);
+  }
+  return pattern;
+}
 
 std::size_t terminal_columns() noexcept {
   winsize size{};

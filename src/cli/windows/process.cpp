@@ -1,11 +1,15 @@
 #include "cli/process.hpp"
 
+#include <contrail/error.hpp>
+
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cwchar>
 #include <memory>
+#include <random>
 #include <stdexcept>
+#include <system_error>
 
 #include <fcntl.h>
 #include <io.h>
@@ -97,6 +101,22 @@ std::vector<std::string> words(int, char**) {
     out.push_back(to_utf8(all.get()[i]));
   }
   return out;
+}
+
+std::filesystem::path make_directory(const std::filesystem::path& base, const std::string& name, const std::string& operation) {
+  std::random_device random;
+  std::error_code ec;
+  for (int tries = 0; tries < 100; ++tries) {
+    const std::filesystem::path out = base / (name + std::to_string(::GetCurrentProcessId()) + "-" + std::to_string(random()));
+    if (::CreateDirectoryW(out.c_str(), nullptr) != 0) {
+      return out;
+    }
+    ec.assign(static_cast<int>(::GetLastError()), std::system_category());
+    if (ec.value() != ERROR_ALREADY_EXISTS) {
+      break;
+    }
+  }
+  fail(ec, operation, base.string());
 }
 
 std::size_t terminal_columns() noexcept {

@@ -50,6 +50,8 @@ void let_time_pass(std::chrono::seconds time, runner& loop) {
 
 }  // namespace
 
+std::optional<int> serve_demo() { return bank::serve_writers(); }
+
 int run_demo(const arguments& given, console& out, runner& loop) {
   const demo_directory place(given.directory, given.keep);
   const fs::path database = place.path() / "bank.db";

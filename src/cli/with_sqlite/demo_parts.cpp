@@ -1,5 +1,6 @@
 #include "cli/with_sqlite/demo_parts.hpp"
 
+#include "cli/process.hpp"
 #include "cli/quantities.hpp"
 
 #include <contrail/error.hpp>
@@ -10,13 +11,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <fstream>
 #include <system_error>
 #include <utility>
-
-#include <stdlib.h>
 
 namespace contrail::cli {
 
@@ -41,13 +39,8 @@ std::string books(const demo_copy& copy) {
 
 }  // namespace
 
-demo_directory::demo_directory(const fs::path& below, bool keep) : keep_(keep) {
-  std::string pattern = ((below.empty() ? fs::temp_directory_path() : below) / "contrail-demo-XXXXXX").string();
-  if (::mkdtemp(pattern.data()) == nullptr) {
-    fail(std::error_code(errno, std::system_category()), "make a directory for the demo", pattern);
-  }
-  path_ = pattern;
-}
+demo_directory::demo_directory(const fs::path& below, bool keep)
+    : path_(process::make_directory(below.empty() ? fs::temp_directory_path() : below, "contrail-demo-", "make a directory for the demo")), keep_(keep) {}
 
 demo_directory::~demo_directory() {
   std::error_code ignored;
@@ -64,8 +57,10 @@ asio::awaitable<std::uint64_t> copy_plainly(fs::path database, fs::path to, std:
   auto due = clock::now();
   counters.bytes_total = fs::file_size(database);
   for (const char* const suffix : {"", "-wal"}) {
-    const fs::path from = database.string() + suffix;
-    const fs::path into = to.string() + suffix;
+    fs::path from = database;
+    from += suffix;
+    fs::path into = to;
+    into += suffix;
     std::uint64_t left = fs::file_size(from);
     counters.bytes_total = moved + left;
     std::ifstream in(from, std::ios::binary);

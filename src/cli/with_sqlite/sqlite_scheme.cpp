@@ -1,6 +1,7 @@
 #include "cli/engine_table.hpp"
 
 #include <contrail/engines/sqlite.hpp>
+#include <contrail/io/file_names.hpp>
 
 #include <sqlite3.h>
 
@@ -14,7 +15,7 @@ namespace {
 
 opened_source open_sqlite(const io::file_system& files, std::string_view rest) {
   opened_source out;
-  const std::filesystem::path database(rest);
+  const std::filesystem::path database = io::to_path(rest);
   out.engine = std::make_unique<sqlite_engine>(files, database);
   // The log grows beside the database while the backup runs. Half of what is free leaves the writers room, whatever happens here.
   std::error_code ec;

@@ -1,9 +1,11 @@
 #include <contrail/engines/sqlite.hpp>
 
 #include "blocking.hpp"
+#include "lock_bytes.hpp"
 #include "pin.hpp"
 
 #include <contrail/error.hpp>
+#include <contrail/io/file_names.hpp>
 
 #include <asio/experimental/as_tuple.hpp>
 #include <asio/use_awaitable.hpp>
@@ -66,15 +68,15 @@ std::filesystem::path file_of(sqlite3* connection, const sqlite_functions& sql) 
     fail(errc::invalid_parameter, "attach to the application's database", name, {}, "a SQLite that allows several threads",
          "one that was compiled with SQLITE_THREADSAFE=0 or configured with SQLITE_CONFIG_SINGLETHREAD");
   }
-  return name;
+  return io::to_path(name);
 }
 
 sqlite::access_way way_of(const std::filesystem::path& file, sqlite3* connection, const sqlite_functions& sql) {
   sqlite::access_way out;
   // A connection to another file, by this name, would share the application's log and bring both to ruin.
-  int moved = 0;
+  bool moved = false;
   const auto facts = sqlite::look_at(file);
-  if (!facts || sql.file_control(connection, "main", SQLITE_FCNTL_HAS_MOVED, &moved) != SQLITE_OK || moved != 0) {
+  if (!facts || sqlite::has_moved(sql, connection, file, moved) != SQLITE_OK || moved) {
     fail(errc::source_replaced, "attach to the application's database", file.string(), {}, "the file that the application has open",
          facts ? "another file of that name" : "no file of that name");
   }
@@ -169,7 +171,7 @@ asio::awaitable<std::shared_ptr<void>> sqlite_engine::claim() {
     throw std::system_error(ec);
   }
   if (ec) {
-    sqlite::fail_by_errno(ec.value(), "create the lock " + lock_path.filename().string(), core->database);
+    sqlite::fail_by_code(ec, "create the lock " + lock_path.filename().string(), core->database);
   }
   out->lock = std::move(std::get<1>(locked));
   const std::lock_guard guard(core->guard);
@@ -206,7 +208,7 @@ asio::awaitable<std::unique_ptr<pin>> sqlite_engine::begin(begin_request request
     throw std::system_error(ec);
   }
   if (ec) {
-    sqlite::fail_by_errno(ec.value(), "open the database", core->database);
+    sqlite::fail_by_code(ec, "open the database", core->database);
   }
   held->file = std::move(std::get<1>(opened));
   const io::file_facts facts = held->file.facts();
@@ -238,6 +240,9 @@ asio::awaitable<std::unique_ptr<pin>> sqlite_engine::begin(begin_request request
   policy.hold = hold_policy::never;
   held->body = make_page_source(std::move(held->file), where->path.string(), bytes / page_bytes * page_bytes, *held->format, nullptr, policy,
                                 request.counters);
+  if (sqlite::lock_bytes_block_reading()) {
+    held->body = sqlite::around_lock_bytes(std::move(held->body));
+  }
   co_return std::make_unique<sqlite::sqlite_pin>(core, std::move(request), *where, facts, std::move(held), first.floor);
 }
 

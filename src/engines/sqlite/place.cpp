@@ -5,10 +5,7 @@
 
 #include <fmt/format.h>
 
-#include <cerrno>
 #include <system_error>
-
-#include <unistd.h>
 
 namespace contrail::sqlite {
 
@@ -22,7 +19,8 @@ void refuse_hot_journal(const std::filesystem::path& path) {
   if (!facts || facts->bytes == 0) {
     return;
   }
-  const descriptor file = open_for_reading(journal);
+  std::error_code ignored;
+  const descriptor file = open_for_reading(journal, ignored);
   const std::string front = read_front(file, 1);
   // SQLite takes a journal that begins with a zero for a finished one.
   if (!file || front.empty() || front[0] != '\0') {
@@ -34,25 +32,28 @@ void refuse_hot_journal(const std::filesystem::path& path) {
 
 }  // namespace
 
-void fail_by_errno(int number, const std::string& operation, const std::filesystem::path& path) {
-  const std::error_code system(number, std::system_category());
-  if (number == ENOENT) {
+void fail_by_code(std::error_code ec, const std::string& operation, const std::filesystem::path& path) {
+  if (ec == std::errc::no_such_file_or_directory) {
     fail(errc::file_not_found, operation, path.string(), {}, {}, "there is no such file");
   }
-  if (number == ENOTDIR) {
+  if (ec == std::errc::not_a_directory) {
     fail(errc::invalid_path, operation, path.string(), {}, {}, "a part of the path is not a directory");
   }
-  if (number == EACCES || number == EPERM || number == EROFS) {
-    fail(errc::file_access_denied, operation, path.string(), {},
-         "rights to read the database and to create files beside it (SQLite needs its -shm file, a backup its lock)", system.message());
+  if (is_kept_by_others(ec)) {
+    fail(errc::database_locked, operation, path.string(), {}, "a database that others may read", "another process keeps it to itself");
   }
-  fail(system, operation, path.string());
+  if (ec == std::errc::permission_denied || ec == std::errc::operation_not_permitted || ec == std::errc::read_only_file_system) {
+    fail(errc::file_access_denied, operation, path.string(), {},
+         "rights to read the database and to create files beside it (SQLite needs its -shm file, a backup its lock)", ec.message());
+  }
+  fail(ec, operation, path.string());
 }
 
 void check_content(const std::filesystem::path& path) {
-  const descriptor file = open_for_reading(path);
+  std::error_code ec;
+  const descriptor file = open_for_reading(path, ec);
   if (!file) {
-    fail_by_errno(errno, "open the database", path);
+    fail_by_code(ec, "open the database", path);
   }
   const std::string front = read_front(file, database_header_bytes);
   if (front.empty()) {
@@ -79,11 +80,7 @@ namespace {
 /// Nobody uses the database, so that opening it would make its -wal and -shm anew: ours, and not to be written by who owns the
 /// database. (SQLite gives them to the owner only where it runs as root.)
 void refuse_to_lock_out(const std::filesystem::path& path) {
-  if (::access(path.c_str(), W_OK) == 0) {
-    return;
-  }
-  const std::filesystem::path index = beside(path, "-shm");
-  if (::access(index.c_str(), F_OK) == 0) {
+  if (may_write(path) || look_at(beside(path, "-shm"))) {
     return;
   }
   fail(errc::file_access_denied, looking, path.string(), {}, "the right to write the database",
@@ -95,14 +92,14 @@ void refuse_to_lock_out(const std::filesystem::path& path) {
 place look_at_name(const std::filesystem::path& database) {
   std::error_code ec;
   place out;
-  out.path = std::filesystem::canonical(database, ec);
+  out.path = resolve(database, ec);
   if (ec) {
-    fail_by_errno(ec.value(), looking, database);
+    fail_by_code(ec, looking, database);
   }
   out.name = database.filename().string();
-  const auto facts = look_at(out.path);
+  const auto facts = look_at(out.path, ec);
   if (!facts) {
-    fail_by_errno(errno, looking, database);
+    fail_by_code(ec, looking, database);
   }
   if (!facts->regular) {
     fail(errc::file_invalid_type, looking, database.string(), {}, "a database file", facts->directory ? "a directory" : "no regular file");
@@ -129,7 +126,7 @@ place examine_open(const std::filesystem::path& database) { return look_at_name(
 
 place examine(const std::filesystem::path& database) {
   place out = look_at_name(database);
-  const std::optional<bool> open = open_in_this_process(out.identity);
+  const std::optional<bool> open = closing_drops_locks(out.identity);
   if (!open) {
     fail(errc::database_locked, "claim the database", database.string(), {}, "a system that tells whether this process has the database open",
          "no /proc/self/fd");

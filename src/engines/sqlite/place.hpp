@@ -1,12 +1,13 @@
 #pragma once
 
-#include "posix.hpp"
 #include "slots.hpp"
+#include "system.hpp"
 #include "wal_format.hpp"
 
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <system_error>
 
 namespace contrail::sqlite {
 
@@ -28,7 +29,7 @@ place examine_open(const std::filesystem::path& database);
 /// process has no connection to the file. Blocks.
 void check_content(const std::filesystem::path& path);
 
-/// `errc::file_access_denied`, `errc::file_not_found` or the system's own code.
-[[noreturn]] void fail_by_errno(int number, const std::string& operation, const std::filesystem::path& path);
+/// `errc::file_access_denied`, `errc::file_not_found`, `errc::database_locked` or the system's own code.
+[[noreturn]] void fail_by_code(std::error_code ec, const std::string& operation, const std::filesystem::path& path);
 
 }  // namespace contrail::sqlite

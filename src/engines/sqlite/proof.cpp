@@ -25,7 +25,7 @@ struct handle {
 /// immutable: SQLite neither locks the file nor makes a log or an index for it, and reads the file alone.
 std::string immutable_uri(const std::filesystem::path& path) {
   std::string out = "file:";
-  for (const char c : path.string()) {
+  for (const char c : for_sqlite(path)) {
     const auto byte = static_cast<unsigned char>(c);
     const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || std::string_view("/._-").find(c) != std::string_view::npos;
     if (plain) {

@@ -1,12 +1,12 @@
 #include "reader.hpp"
 
 #include <contrail/error.hpp>
+#include <contrail/io/file_names.hpp>
 
 #include <asio/error.hpp>
 #include <fmt/format.h>
 #include <sqlite3.h>
 
-#include <cerrno>
 #include <cstring>
 #include <system_error>
 #include <thread>
@@ -20,7 +20,7 @@ const sqlite_functions& linked_sqlite() noexcept {
 
 void fail_by_sqlite(const sqlite_functions& sql, sqlite3* db, int code, const std::string& operation, const std::string& path) {
   const std::string said = db != nullptr ? sql.errmsg(db) : sql.errstr(code);
-  const int system = db != nullptr ? sql.system_errno(db) : 0;
+  const std::error_code system(db != nullptr ? sql.system_errno(db) : 0, std::system_category());
   if (code == SQLITE_BUSY_RECOVERY) {
     fail(errc::backup_not_allowed_yet, operation, path, {}, {}, "another process recovers the database; try again when it is done");
   }
@@ -37,7 +37,7 @@ void fail_by_sqlite(const sqlite_functions& sql, sqlite3* db, int code, const st
     case SQLITE_FULL:
       fail(errc::disk_full, operation, path, {}, {}, said);
     case SQLITE_CANTOPEN:
-      if (system == ENOENT) {
+      if (system == std::errc::no_such_file_or_directory) {
         fail(errc::file_not_found, operation, path, {}, {}, said);
       }
       [[fallthrough]];
@@ -45,11 +45,10 @@ void fail_by_sqlite(const sqlite_functions& sql, sqlite3* db, int code, const st
     case SQLITE_READONLY:
     case SQLITE_AUTH:
       fail(errc::file_access_denied, operation, path, {}, "rights to read the database and to create or write its -shm file",
-           system != 0 ? said + ", " + std::generic_category().message(system) : said);
+           system ? said + ", " + system.message() : said);
     default:
       fail(errc::disk_io, operation, path, {}, {},
-           fmt::format("SQLite: {} (code {}{})", said, code,
-                       system != 0 ? ", " + std::generic_category().message(system) : std::string()));
+           fmt::format("SQLite: {} (code {}{})", said, code, system ? ", " + system.message() : std::string()));
   }
 }
 
@@ -84,7 +83,7 @@ reader::reader(const place& where, const access_way& way, std::chrono::milliseco
   }
   try {
     const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
-    const int opened = sql_.open_v2(where_.path.c_str(), &db_, flags, way.vfs.empty() ? nullptr : way.vfs.c_str());
+    const int opened = sql_.open_v2(for_sqlite(where_.path).c_str(), &db_, flags, way.vfs.empty() ? nullptr : way.vfs.c_str());
     if (opened != SQLITE_OK) {
       fail_by_sqlite(sql_, db_, opened, "open the database", where_.path.string());
     }
@@ -178,12 +177,13 @@ std::uint64_t reader::ask(const char* pragma) const {
 }
 
 void reader::look_at_files(bool in_process) {
-  log_path_ = sql_.filename_wal(sql_.db_filename(db_, "main"));
+  log_path_ = io::to_path(sql_.filename_wal(sql_.db_filename(db_, "main")));
   index_path_ = beside(where_.path, "-shm");
   // Neither log nor this descriptor carries locks: closing it harms nobody. (The -shm does; it must never be opened here.)
-  log_ = open_for_reading(log_path_);
+  std::error_code ec;
+  log_ = open_for_reading(log_path_, ec);
   if (!log_) {
-    fail_by_errno(errno, "open the write-ahead log", log_path_);
+    fail_by_code(ec, "open the write-ahead log", log_path_);
   }
   const auto log = look_at(log_path_);
   const auto index = look_at(index_path_);
@@ -202,13 +202,13 @@ void reader::check() const {
   if (sql_.txn_state(db_, "main") != SQLITE_TXN_READ) {
     fail(errc::backup_abort_by_server, "keep the database pinned", path, {}, {}, "SQLite ended the reading transaction");
   }
-  int moved = 0;
-  const int code = sql_.file_control(db_, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+  bool moved = false;
+  const int code = has_moved(sql_, db_, where_.path, moved);
   if (code != SQLITE_OK) {
     fail_by_sqlite(sql_, db_, code, "check the database's file", path);
   }
   const auto now = look_at(where_.path);
-  if (moved != 0 || !now || now->identity != where_.identity) {
+  if (moved || !now || now->identity != where_.identity) {
     fail(errc::source_replaced, "check the database's file", path, {}, "the file that the backup began with",
          now ? "another file: it was replaced" : "no file: it was removed");
   }

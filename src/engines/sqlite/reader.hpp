@@ -1,7 +1,7 @@
 #pragma once
 
 #include "place.hpp"
-#include "posix.hpp"
+#include "system.hpp"
 #include "wal_format.hpp"
 
 #include <contrail/engines/sqlite/functions.hpp>

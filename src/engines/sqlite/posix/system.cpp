@@ -1,4 +1,6 @@
-#include "posix.hpp"
+#include "engines/sqlite/system.hpp"
+
+#include "engines/sqlite/posix/locks.hpp"
 
 #include <contrail/io/kept_descriptors.hpp>
 
@@ -11,7 +13,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
 
 namespace contrail::sqlite {
 
@@ -21,6 +22,8 @@ namespace {
 constexpr off_t lock_first = 0x40000000;
 constexpr off_t lock_count = 512;
 constexpr off_t lock_before_shared = 2;
+
+std::error_code last_error() noexcept { return {errno, std::system_category()}; }
 
 struct directory {
   explicit directory(const char* path) noexcept : handle(::opendir(path)) {}
@@ -78,42 +81,55 @@ std::optional<bool> has_open(const std::string& process, std::span<const file_id
 
 descriptor& descriptor::operator=(descriptor&& other) noexcept {
   if (this != &other) {
-    if (fd_ >= 0) {
-      ::close(fd_);
+    if (*this) {
+      ::close(as_fd(*this));
     }
-    fd_ = std::exchange(other.fd_, -1);
+    native_ = std::exchange(other.native_, -1);
   }
   return *this;
 }
 
 descriptor::~descriptor() {
-  if (fd_ >= 0) {
-    ::close(fd_);
+  if (*this) {
+    ::close(as_fd(*this));
   }
 }
 
 std::uint64_t descriptor::bytes() const noexcept {
   struct ::stat facts {};
-  return fd_ >= 0 && ::fstat(fd_, &facts) == 0 ? facts_of(facts).bytes : 0;
+  return *this && ::fstat(as_fd(*this), &facts) == 0 ? facts_of(facts).bytes : 0;
 }
 
-std::optional<name_facts> look_at(const std::filesystem::path& path) noexcept {
+std::optional<name_facts> look_at(const std::filesystem::path& path, std::error_code& ec) noexcept {
   struct ::stat facts {};
   if (::stat(path.c_str(), &facts) != 0) {
+    ec = last_error();
     return {};
   }
   return facts_of(facts);
 }
 
-descriptor open_for_reading(const std::filesystem::path& path) noexcept {
-  return descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+std::filesystem::path resolve(const std::filesystem::path& path, std::error_code& ec) {
+  std::filesystem::path out = std::filesystem::canonical(path, ec);
+  ec.assign(ec.value(), std::system_category());
+  return out;
+}
+
+std::string for_sqlite(const std::filesystem::path& path) { return path.native(); }
+
+descriptor open_for_reading(const std::filesystem::path& path, std::error_code& ec) noexcept {
+  descriptor out(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+  if (!out) {
+    ec = last_error();
+  }
+  return out;
 }
 
 std::string read_front(const descriptor& file, std::size_t bytes) {
   std::string out(bytes, '\0');
   std::size_t have = 0;
   while (have < bytes) {
-    const ::ssize_t got = ::pread(file.get(), out.data() + have, bytes - have, static_cast<off_t>(have));
+    const ::ssize_t got = ::pread(as_fd(file), out.data() + have, bytes - have, static_cast<off_t>(have));
     if (got < 0 && errno == EINTR) {
       continue;
     }
@@ -126,28 +142,33 @@ std::string read_front(const descriptor& file, std::size_t bytes) {
   return out;
 }
 
+bool may_write(const std::filesystem::path& path) noexcept { return ::access(path.c_str(), W_OK) == 0; }
+
+bool is_kept_by_others(std::error_code) noexcept { return false; }
+
 bool others_hold_locks(const std::filesystem::path& database) noexcept {
-  const descriptor file = open_for_reading(database);
+  std::error_code ignored;
+  const descriptor file = open_for_reading(database, ignored);
   struct ::flock asked = lock_request(F_WRLCK, lock_count);
-  return file && ::fcntl(file.get(), F_OFD_GETLK, &asked) == 0 && asked.l_type != F_UNLCK;
+  return file && ::fcntl(as_fd(file), F_OFD_GETLK, &asked) == 0 && asked.l_type != F_UNLCK;
 }
 
 bool lock_out_others(const descriptor& database, bool strong) noexcept {
   if (strong) {
     const struct ::flock all = lock_request(F_WRLCK, lock_count);
-    return ::fcntl(database.get(), F_OFD_SETLK, &all) == 0;
+    return ::fcntl(as_fd(database), F_OFD_SETLK, &all) == 0;
   }
   struct ::flock asked = lock_request(F_WRLCK, lock_count);
-  if (::fcntl(database.get(), F_OFD_GETLK, &asked) != 0 || asked.l_type != F_UNLCK) {
+  if (::fcntl(as_fd(database), F_OFD_GETLK, &asked) != 0 || asked.l_type != F_UNLCK) {
     return false;
   }
   const struct ::flock writers = lock_request(F_RDLCK, lock_before_shared);
-  return ::fcntl(database.get(), F_OFD_SETLK, &writers) == 0;
+  return ::fcntl(as_fd(database), F_OFD_SETLK, &writers) == 0;
 }
 
 void unlock(const descriptor& database) noexcept {
   const struct ::flock none = lock_request(F_UNLCK, lock_count);
-  (void)::fcntl(database.get(), F_OFD_SETLK, &none);
+  (void)::fcntl(as_fd(database), F_OFD_SETLK, &none);
 }
 
 std::optional<std::string> find_opener(std::span<const file_identity> files, int except) {
@@ -165,7 +186,8 @@ std::optional<std::string> find_opener(std::span<const file_identity> files, int
       if (process == self) {
         return "this process itself";
       }
-      std::string name = read_front(open_for_reading("/proc/" + process + "/comm"), 64);
+      std::error_code ignored;
+      std::string name = read_front(open_for_reading("/proc/" + process + "/comm", ignored), 64);
       while (!name.empty() && name.back() == '\n') {
         name.pop_back();
       }
@@ -175,10 +197,19 @@ std::optional<std::string> find_opener(std::span<const file_identity> files, int
   return {};
 }
 
-std::optional<bool> open_in_this_process(file_identity file) {
+std::optional<bool> closing_drops_locks(file_identity file) {
   // What lock-neutral reading kept of it, when that is all.
   io::forget_kept_descriptors(file.device, file.inode);
   return has_open("self", {&file, 1}, -1);
+}
+
+bool lock_bytes_block_reading() noexcept { return false; }
+
+int has_moved(const sqlite_functions& sql, sqlite3* connection, const std::filesystem::path&, bool& moved) {
+  int answer = 0;
+  const int code = sql.file_control(connection, "main", SQLITE_FCNTL_HAS_MOVED, &answer);
+  moved = answer != 0;
+  return code;
 }
 
 }  // namespace contrail::sqlite

@@ -1,0 +1,193 @@
+#include "engines/sqlite/system.hpp"
+
+#include "engines/sqlite/windows/handles.hpp"
+
+#include <algorithm>
+#include <string_view>
+
+namespace contrail::sqlite {
+
+namespace {
+
+// The lock bytes of SQLite's file system for Windows: pending, reserved, and 510 shared ones.
+constexpr DWORD shared_first = 0x40000002;
+constexpr DWORD shared_count = 510;
+
+constexpr DWORD share_all = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
+constexpr std::wstring_view verbatim = L"\\\\?\\";
+constexpr std::wstring_view verbatim_share = L"\\\\?\\UNC\\";
+
+/// `from` is open. Nothing when it cannot be told.
+std::optional<name_facts> facts_of(HANDLE from) noexcept {
+  BY_HANDLE_FILE_INFORMATION facts{};
+  if (::GetFileInformationByHandle(from, &facts) == 0) {
+    return {};
+  }
+  name_facts out;
+  out.identity = {facts.dwVolumeSerialNumber, (std::uint64_t{facts.nFileIndexHigh} << 32U) | facts.nFileIndexLow};
+  out.bytes = (std::uint64_t{facts.nFileSizeHigh} << 32U) | facts.nFileSizeLow;
+  out.links = facts.nNumberOfLinks;
+  out.directory = (facts.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY) != 0;
+  out.regular = !out.directory && ::GetFileType(from) == FILE_TYPE_DISK;
+  return out;
+}
+
+}  // namespace
+
+std::error_code last_error() noexcept { return {static_cast<int>(::GetLastError()), std::system_category()}; }
+
+std::wstring system_name(const std::filesystem::path& path) {
+  std::wstring name = path.native();
+  std::replace(name.begin(), name.end(), L'/', L'\\');
+  if (name.starts_with(verbatim) || name.starts_with(L"\\\\.\\")) {
+    return name;
+  }
+  if (name.starts_with(L"\\\\")) {
+    return std::wstring(verbatim_share) + name.substr(2);
+  }
+  // A relative one has no such form; names are resolved before anything but a first look at them.
+  return name.size() > 2 && name[1] == L':' && name[2] == L'\\' ? std::wstring(verbatim) + name : name;
+}
+
+descriptor open_with(const std::filesystem::path& path, DWORD access, DWORD share, DWORD flags, std::error_code& ec) noexcept {
+  try {
+    descriptor out(reinterpret_cast<std::intptr_t>(
+        ::CreateFileW(system_name(path).c_str(), access, share, nullptr, OPEN_EXISTING, flags, nullptr)));
+    if (!out) {
+      ec = last_error();
+    }
+    return out;
+  } catch (...) {
+    ec = std::make_error_code(std::errc::not_enough_memory);
+    return {};
+  }
+}
+
+descriptor& descriptor::operator=(descriptor&& other) noexcept {
+  if (this != &other) {
+    if (*this) {
+      ::CloseHandle(as_handle(*this));
+    }
+    native_ = std::exchange(other.native_, -1);
+  }
+  return *this;
+}
+
+descriptor::~descriptor() {
+  if (*this) {
+    ::CloseHandle(as_handle(*this));
+  }
+}
+
+std::uint64_t descriptor::bytes() const noexcept {
+  LARGE_INTEGER length{};
+  return *this && ::GetFileSizeEx(as_handle(*this), &length) != 0 ? static_cast<std::uint64_t>(length.QuadPart) : 0;
+}
+
+std::optional<name_facts> look_at(const std::filesystem::path& path, std::error_code& ec) noexcept {
+  // For its attributes a file can be opened whoever keeps it.
+  const descriptor file = open_with(path, FILE_READ_ATTRIBUTES, share_all, FILE_FLAG_BACKUP_SEMANTICS, ec);
+  if (!file) {
+    return {};
+  }
+  const std::optional<name_facts> out = facts_of(as_handle(file));
+  if (!out) {
+    ec = last_error();
+  }
+  return out;
+}
+
+std::filesystem::path resolve(const std::filesystem::path& path, std::error_code& ec) {
+  const descriptor file = open_with(path, FILE_READ_ATTRIBUTES, share_all, FILE_FLAG_BACKUP_SEMANTICS, ec);
+  if (!file) {
+    return {};
+  }
+  std::wstring name(MAX_PATH, L'\0');
+  for (;;) {
+    const DWORD length = ::GetFinalPathNameByHandleW(as_handle(file), name.data(), static_cast<DWORD>(name.size()), FILE_NAME_NORMALIZED);
+    if (length == 0) {
+      ec = last_error();
+      return {};
+    }
+    const bool fits = length < name.size();
+    name.resize(length);
+    if (fits) {
+      break;
+    }
+  }
+  // Without the prefix, as people write it, and as long as that leads to the same file.
+  if (name.starts_with(verbatim_share)) {
+    return L"\\\\" + name.substr(verbatim_share.size());
+  }
+  return name.size() > 5 && name[5] == L':' ? name.substr(verbatim.size()) : name;
+}
+
+std::string for_sqlite(const std::filesystem::path& path) {
+  // SQLite adds up to ten characters, and knows no names beyond the system's old limit but those with the prefix.
+  constexpr std::size_t safe = MAX_PATH - 16;
+  return path.native().size() < safe ? path.string() : std::filesystem::path(system_name(path)).string();
+}
+
+descriptor open_for_reading(const std::filesystem::path& path, std::error_code& ec) noexcept {
+  return open_with(path, GENERIC_READ, share_all, 0, ec);
+}
+
+std::string read_front(const descriptor& file, std::size_t bytes) {
+  std::string out(bytes, '\0');
+  std::size_t have = 0;
+  while (have < bytes) {
+    OVERLAPPED at{};
+    at.Offset = static_cast<DWORD>(have);
+    DWORD got = 0;
+    if (::ReadFile(as_handle(file), out.data() + have, static_cast<DWORD>(bytes - have), &got, &at) == 0 || got == 0) {
+      break;
+    }
+    have += got;
+  }
+  out.resize(have);
+  return out;
+}
+
+bool may_write(const std::filesystem::path& path) noexcept {
+  std::error_code ec;
+  return open_with(path, GENERIC_WRITE, share_all, 0, ec) || is_kept_by_others(ec);
+}
+
+bool is_kept_by_others(std::error_code ec) noexcept {
+  return ec == std::error_code(ERROR_SHARING_VIOLATION, std::system_category()) || ec == std::error_code(ERROR_LOCK_VIOLATION, std::system_category());
+}
+
+bool others_hold_locks(const std::filesystem::path& database) noexcept {
+  // Who has it open to write, as nearly every connection has, is found without a lock of ours, which somebody could trip over. Whoever
+  // comes while this handle is open is asked by SQLite to try again.
+  std::error_code ec;
+  const descriptor file = open_with(database, GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_DELETE, 0, ec);
+  if (!file) {
+    return is_kept_by_others(ec);
+  }
+  OVERLAPPED at{};
+  at.Offset = shared_first;
+  if (::LockFileEx(as_handle(file), LOCKFILE_EXCLUSIVE_LOCK | LOCKFILE_FAIL_IMMEDIATELY, 0, shared_count, 0, &at) == 0) {
+    return ::GetLastError() == ERROR_LOCK_VIOLATION;
+  }
+  ::UnlockFileEx(as_handle(file), 0, shared_count, 0, &at);
+  return false;
+}
+
+// Each lock belongs to its handle.
+std::optional<bool> closing_drops_locks(file_identity) { return false; }
+
+bool lock_bytes_block_reading() noexcept { return true; }
+
+int has_moved(const sqlite_functions& sql, sqlite3* connection, const std::filesystem::path& path, bool& moved) {
+  HANDLE file = INVALID_HANDLE_VALUE;
+  const int code = sql.file_control(connection, "main", SQLITE_FCNTL_WIN32_GET_HANDLE, static_cast<void*>(&file));
+  if (code == SQLITE_OK) {
+    const auto opened = facts_of(file);
+    const auto named = look_at(path);
+    moved = !opened || !named || opened->identity != named->identity;
+  }
+  return code;
+}
+
+}  // namespace contrail::sqlite
