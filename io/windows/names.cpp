@@ -75,16 +75,56 @@ void list_names(name_arguments& names) {
   std::sort(names.entries.begin(), names.entries.end(), [](const entry& a, const entry& b) { return a.name < b.name; });
 }
 
+/// The system, or the file system, does not know what was asked.
+bool is_unknown_here(DWORD why) noexcept {
+  switch (why) {
+    case ERROR_INVALID_FUNCTION:
+    case ERROR_INVALID_HANDLE:
+    case ERROR_INVALID_PARAMETER:
+    case ERROR_INVALID_LEVEL:
+    case ERROR_CALL_NOT_IMPLEMENTED:
+    case ERROR_NOT_SUPPORTED: return true;
+    default: return false;
+  }
+}
+
+bool set_attributes(HANDLE file, DWORD attributes) noexcept {
+  FILE_BASIC_INFO facts{};   // no time: none is changed
+  facts.FileAttributes = attributes != 0 ? attributes : FILE_ATTRIBUTE_NORMAL;
+  return ::SetFileInformationByHandle(file, FileBasicInfo, &facts, sizeof facts) != 0;
+}
+
+/// FileDispositionInfoEx, which the headers have only for programs that need Windows 10 1607.
+constexpr auto disposition_with_flags = static_cast<FILE_INFO_BY_HANDLE_CLASS>(21);
+
+/// The attribute belongs to the file, so to all its names: those that stay keep it.
+void remove_read_only(const std::wstring& path, DWORD attributes) {
+  const unique_handle file = open_existing(path, DELETE | FILE_READ_ATTRIBUTES | FILE_WRITE_ATTRIBUTES,
+                                           FILE_FLAG_BACKUP_SEMANTICS | FILE_FLAG_OPEN_REPARSE_POINT);
+  if (!file) fail_now();
+  FILE_DISPOSITION_INFO_EX anyway{};
+  anyway.Flags =
+      FILE_DISPOSITION_FLAG_DELETE | FILE_DISPOSITION_FLAG_POSIX_SEMANTICS | FILE_DISPOSITION_FLAG_IGNORE_READONLY_ATTRIBUTE;
+  if (::SetFileInformationByHandle(file.get(), disposition_with_flags, &anyway, sizeof anyway) != 0) return;
+  if (!is_unknown_here(::GetLastError())) fail_now();
+  // Before Windows 10 1809, and on other file systems than NTFS.
+  BY_HANDLE_FILE_INFORMATION facts{};
+  check(::GetFileInformationByHandle(file.get(), &facts));
+  if (!set_attributes(file.get(), attributes & ~static_cast<DWORD>(FILE_ATTRIBUTE_READONLY))) fail_now();
+  FILE_DISPOSITION_INFO gone{};
+  gone.DeleteFile = TRUE;
+  const bool removed = ::SetFileInformationByHandle(file.get(), FileDispositionInfo, &gone, sizeof gone) != 0;
+  const DWORD why = ::GetLastError();
+  if (!removed || facts.nNumberOfLinks > 1) (void)set_attributes(file.get(), attributes);
+  if (!removed) throw std::system_error(windows_error(why));
+}
+
 void remove_path(const std::wstring& path, DWORD attributes) {
-  const auto remove = [&] {
-    return (attributes & FILE_ATTRIBUTE_DIRECTORY) != 0 ? ::RemoveDirectoryW(path.c_str()) : ::DeleteFileW(path.c_str());
-  };
-  if (remove() != 0) return;
+  if (((attributes & FILE_ATTRIBUTE_DIRECTORY) != 0 ? ::RemoveDirectoryW(path.c_str()) : ::DeleteFileW(path.c_str())) != 0) return;
   // As elsewhere, a file that may not be written may still be removed.
   const DWORD why = ::GetLastError();
   if (why != ERROR_ACCESS_DENIED || (attributes & FILE_ATTRIBUTE_READONLY) == 0) throw std::system_error(windows_error(why));
-  check(::SetFileAttributesW(path.c_str(), attributes & ~static_cast<DWORD>(FILE_ATTRIBUTE_READONLY)));
-  check(remove());
+  remove_read_only(path, attributes);
 }
 
 /// Links are removed, not followed.
@@ -111,14 +151,7 @@ void sync_directory(const std::wstring& path) {
   // The file system's own log orders its names, and renames are written through; where it takes a flush as well, it gets one.
   const unique_handle directory = open_existing(path, FILE_ADD_FILE, FILE_FLAG_BACKUP_SEMANTICS);
   if (!directory) fail_now();
-  if (::FlushFileBuffers(directory.get()) != 0) return;
-  switch (::GetLastError()) {
-    case ERROR_INVALID_FUNCTION:
-    case ERROR_INVALID_HANDLE:
-    case ERROR_INVALID_PARAMETER:
-    case ERROR_NOT_SUPPORTED: return;   // no such thing here
-    default: fail_now();
-  }
+  if (::FlushFileBuffers(directory.get()) == 0 && !is_unknown_here(::GetLastError())) fail_now();
 }
 
 void make_directory(const std::wstring& path) {

@@ -16,6 +16,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <array>
 #include <filesystem>
 #include <string>
 #include <system_error>
@@ -234,5 +235,42 @@ TEST_CASE("io_windows: a file that may not be written can be removed, and its ri
     co_await fs.async_remove(dir / "f", use_awaitable);
     auto [gone, entry] = co_await fs.async_stat(dir / "f", as_result);
     REQUIRE(gone == std::errc::no_such_file_or_directory);
+  });
+}
+
+TEST_CASE("io_windows: what may not be written stays so, under its other names and when it cannot be removed", "[io_windows]") {
+  on_each([](io::file_system fs) -> asio::awaitable<void> {
+    const temp_directory dir;
+    const std::wstring first = system_path(dir / "f");
+    const std::wstring second = system_path(dir / "g");
+    std::array<wchar_t, 1024> self{};
+    REQUIRE(::GetModuleFileNameW(nullptr, self.data(), static_cast<DWORD>(self.size())) != 0);
+    REQUIRE(::CopyFileW(self.data(), first.c_str(), TRUE) != 0);
+    REQUIRE(::CreateHardLinkW(second.c_str(), first.c_str(), nullptr) != 0);
+    REQUIRE(::SetFileAttributesW(first.c_str(), FILE_ATTRIBUTE_READONLY) != 0);
+    REQUIRE((::GetFileAttributesW(second.c_str()) & FILE_ATTRIBUTE_READONLY) != 0);
+    co_await fs.async_remove(dir / "f", use_awaitable);
+    REQUIRE(::GetFileAttributesW(first.c_str()) == INVALID_FILE_ATTRIBUTES);
+    REQUIRE((::GetFileAttributesW(second.c_str()) & FILE_ATTRIBUTE_READONLY) != 0);
+    {
+      // A program that runs cannot be removed.
+      const io::detail::unique_handle file = io::detail::open_existing(second, GENERIC_READ | GENERIC_EXECUTE, 0);
+      REQUIRE(file);
+      const io::detail::unique_handle image(::CreateFileMappingW(file.get(), nullptr, PAGE_READONLY | SEC_IMAGE, 0, 0, nullptr));
+      REQUIRE(image);
+      void* const view = ::MapViewOfFile(image.get(), FILE_MAP_READ, 0, 0, 0);
+      REQUIRE(view != nullptr);
+      auto [ec] = co_await fs.async_remove(dir / "g", as_result);
+      if (ec) {
+        REQUIRE((::GetFileAttributesW(second.c_str()) & FILE_ATTRIBUTE_READONLY) != 0);
+      } else {
+        WARN("skipped: this system removes programs that run");
+      }
+      ::UnmapViewOfFile(view);
+    }
+    auto [ec] = co_await fs.async_remove(dir / "g", as_result);
+    REQUIRE((!ec || ec == std::errc::no_such_file_or_directory));
+    const auto left = co_await fs.async_list(dir.path(), use_awaitable);
+    REQUIRE(left.empty());
   });
 }
