@@ -33,8 +33,8 @@ disk_event disk_core::describe(const operation& op) const {
   disk_event event;
   event.what = as_disk_request(op.what);
   if (op.names != nullptr) {
-    event.path = op.names->first.string();
-    event.second = op.names->second.string();
+    event.path = op.names->first.generic_string();
+    event.second = op.names->second.generic_string();
   } else if (op.file != nullptr) {
     const auto file = open_.find(op.file->native);
     if (file != open_.end()) event.path = file->second.path;
@@ -104,7 +104,7 @@ bool disk_core::perform(operation& op, const sync_scope& scope, std::uint64_t ep
       try {
         const disk_fault* const fault = met(event);
         if (fault == nullptr || fault->applied) carry_out(op, scope, event);
-        if (fault != nullptr) fail(op, scope, event, *fault);
+        if (fault != nullptr) fail(op, scope, *fault);
         if (fault != nullptr && op.names != nullptr) dropped = std::move(op.names->lock);
       } catch (const std::system_error& e) {
         op.error = e.code();
@@ -122,7 +122,7 @@ bool disk_core::perform(operation& op, const sync_scope& scope, std::uint64_t ep
   return true;
 }
 
-void disk_core::fail(operation& op, const sync_scope& scope, const disk_event& event, const disk_fault& fault) {
+void disk_core::fail(operation& op, const sync_scope& scope, const disk_fault& fault) {
   op.count = 0;
   op.error = fault.error;
   if (!fault.error) return;
@@ -133,12 +133,12 @@ void disk_core::fail(operation& op, const sync_scope& scope, const disk_event& e
   if (op.what == request::sync && scope.content != nullptr) opened(op).file->content.lose(*scope.content);
   // Without a descriptor for the directory nothing was asked of the disk.
   if (op.what == request::sync_directory && fault.error != std::errc::too_many_files_open) {
-    const node_ptr directory = tree_.find(event.path);
+    const node_ptr directory = tree_.find(op.names->first);
     if (directory != nullptr) tree_.lose(directory, scope.names);
   }
   if (op.what == request::remove_all) {
-    const node_ptr top = tree_.find(event.path);
-    if (top != nullptr) tree_.remove_all(event.path, random_.below(disk_tree::count(*top) + 1));
+    const node_ptr top = tree_.find(op.names->first);
+    if (top != nullptr) tree_.remove_all(op.names->first, random_.below(disk_tree::count(*top) + 1));
   }
 }
 

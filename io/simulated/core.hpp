@@ -89,7 +89,7 @@ class disk_core : public std::enable_shared_from_this<disk_core> {
   disk_event describe(const operation& op) const;
   /// The fault that this one meets, if any.
   const disk_fault* met(const disk_event& event) noexcept;
-  void fail(operation& op, const sync_scope& scope, const disk_event& event, const disk_fault& fault);
+  void fail(operation& op, const sync_scope& scope, const disk_fault& fault);
   void carry_out(operation& op, const sync_scope& scope, disk_event& event);
   void on_file(operation& op, const sync_scope& scope);
   void transfer(operation& op, open_file& file);

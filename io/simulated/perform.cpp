@@ -2,6 +2,7 @@
 
 #include "common/file_state.hpp"
 #include "common/lock_state.hpp"
+#include "contrail/io/file_names.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -172,7 +173,7 @@ void disk_core::remove_lock(const std::string& path, std::uint64_t epoch) noexce
     event.path = path;
     const disk_fault* const fault = met(event);
     try {
-      if (fault == nullptr || fault->applied) tree_.remove(path);
+      if (fault == nullptr || fault->applied) tree_.remove(to_path(path));
     } catch (const std::system_error& e) {
       event.error = e.code();
     }

@@ -51,7 +51,7 @@ struct disk_options {
 struct disk_fault {
   disk_fault() = default;
   disk_request what = disk_request::any;
-  std::string path;                     ///< part of the path; empty: any
+  std::string path;                     ///< part of the path, in UTF-8 and with slashes; empty: any
   std::uint64_t nth = 0;                ///< 0: the first that matches
   bool lasting = false;                 ///< that one and all later ones
   bool applied = false;                 ///< it is done, and fails all the same
@@ -65,7 +65,7 @@ struct disk_event {
   disk_event() = default;
   std::uint64_t number = 0;
   disk_request what = disk_request::any;
-  std::string path;
+  std::string path;                     ///< UTF-8, with slashes
   std::string second;                   ///< of renames
   std::uint64_t offset = 0;             ///< read, write; length of allocate and resize
   std::uint64_t bytes = 0;              ///< asked for
