@@ -16,6 +16,8 @@ bool file_names_fold() noexcept { return false; }
 
 std::string fold_file_name(std::string_view path) { return std::string(path); }
 
+std::string to_text(const std::filesystem::path& path) { return path.native(); }
+
 std::filesystem::path temporary_directory() {
   for (const char* const variable : {"TMPDIR", "TMP", "TEMP", "TEMPDIR"}) {
     const char* const value = std::getenv(variable);

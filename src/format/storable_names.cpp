@@ -45,8 +45,8 @@ void storable_names::compare(std::string_view path, std::string_view name, std::
 void storable_names::remember(std::string_view path, std::string_view name, std::string_view operation) {
   if (!written_.emplace(hash_path(rules_.fold(path)), hash_path(path)).second) return;
   if (written_.size() <= most_) return;
-  fail(errc::out_of_memory, std::string(operation), std::string(name), {}, "names that fit into the memory allowed",
-       "more; allow more memory");
+  fail(errc::out_of_memory, std::string(operation), std::string(name), {}, "at most " + std::to_string(most_) + " names, whose table is kept in memory",
+       "more");
 }
 
 void storable_names::require_apart(std::string_view name, std::string_view operation) {

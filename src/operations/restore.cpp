@@ -109,8 +109,9 @@ asio::awaitable<void> restoring::dress(const std::string& name, const copied_fil
 
 asio::awaitable<void> restoring::run(repository& from, std::string set, restore_report& report) {
   const calls::found there = co_await calls::stat(fs_, into_ / ".");
-  if (there.ec == std::errc::not_a_directory) {
-    fail(there.ec, operation_, into_.string(), {}, "a directory", "a file");
+  // Some systems say so, some show what is there.
+  if (there.ec == std::errc::not_a_directory || (!there.ec && there.entry.type == io::entry_type::file)) {
+    fail(std::make_error_code(std::errc::not_a_directory), operation_, into_.string(), {}, "a directory", "a file");
   }
   const std::string id = co_await survey(from, std::move(set));
   co_await placing_.hold_existing();

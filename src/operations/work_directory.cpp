@@ -1,6 +1,7 @@
 #include "operations/work_directory.hpp"
 
 #include <contrail/error.hpp>
+#include <contrail/io/file_names.hpp>
 #include "async/file_calls.hpp"
 
 #include <array>
@@ -66,7 +67,7 @@ asio::awaitable<void> work_directory::sweep() {
   // A crash may have taken the name of either, the directory or its lock.
   std::set<std::string> left;
   for (const io::entry& e : all.entries) {
-    std::string name = e.name.string();
+    std::string name = io::to_text(e.name);
     bool is_lock = false;
     if (!is_ours(name, prefix_, is_lock) || name == path_.filename().string()) continue;
     if (e.type == (is_lock ? io::entry_type::file : io::entry_type::directory)) left.insert(std::move(name));

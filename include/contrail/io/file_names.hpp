@@ -21,9 +21,13 @@ bool file_names_fold() noexcept;
 /// them. Letters become capitals where `file_names_fold()`; else it is `path` itself.
 std::string fold_file_name(std::string_view path);
 
-/// The path with this text: UTF-8 on Windows, bytes elsewhere; the way back is `path::string()`. (What libstdc++ makes of a char string by
+/// The path with this text: UTF-8 on Windows, bytes elsewhere. (What libstdc++ makes of a char string by
 /// itself is no UTF-8 on Windows.) Throws std::filesystem::filesystem_error for what has no form there.
 inline std::filesystem::path to_path(std::string_view text) { return std::filesystem::path(std::u8string(text.begin(), text.end())); }
+
+/// The way back, for names that were met and not chosen: a name that is no Unicode, as Windows allows them, gets U+FFFD for what is none
+/// (`path::string()` would throw), and leads to no file any more.
+std::string to_text(const std::filesystem::path& path);
 
 /// Where the system's own programs put what they need for a short time; whether it is there is found when it is used.
 std::filesystem::path temporary_directory();

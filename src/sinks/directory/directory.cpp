@@ -43,6 +43,12 @@ asio::awaitable<bool> provide_directory(io::file_system fs, const std::filesyste
   const std::error_code made = co_await calls::make_directory(fs, path);
   if (!made) co_return true;
   if (calls::is_missing(made)) {
+    // Some systems say "not a directory" at once, some only that the way leads nowhere.
+    const std::filesystem::path above = calls::directory_of(path);
+    const calls::found what = co_await calls::stat(fs, above);
+    if (!what.ec && what.entry.type == io::entry_type::file) {
+      fail(errc::not_a_repository, operation, path.string(), {}, "a directory above it", "a file");
+    }
     fail(made, "make repository", path.string(), {}, "a directory above it", "none; make it first");
   }
   if (calls::is_taken(made)) {

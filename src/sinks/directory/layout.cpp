@@ -1,6 +1,7 @@
 #include "sinks/directory/layout.hpp"
 
 #include <contrail/error.hpp>
+#include <contrail/io/file_names.hpp>
 #include "async/file_calls.hpp"
 #include "async/read_ahead.hpp"
 #include "async/write_behind.hpp"
@@ -80,7 +81,7 @@ asio::awaitable<content> scan(io::file_system fs, const std::filesystem::path& r
   calls::check(all.ec, operation, repository);
   content out;
   for (const io::entry& e : all.entries) {
-    std::string name = e.name.string();
+    std::string name = io::to_text(e.name);
     if (is_set_id(name)) {
       out.sets.push_back(std::move(name));
       continue;

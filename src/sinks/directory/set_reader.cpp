@@ -49,7 +49,21 @@ set_reader::set_reader(io::file_system fs, std::filesystem::path repository, con
       to_search_(1, directory_) {}
 
 std::string set_reader::name_below(const std::filesystem::path& path) const {
-  return path.lexically_relative(directory_).generic_string();
+  std::string name;
+  for (const std::filesystem::path& part : path.lexically_relative(directory_)) {
+    if (!name.empty()) name += '/';
+    name += io::to_text(part);
+  }
+  return name;
+}
+
+// A set may come from a system that allows names which this one does not have.
+std::filesystem::path set_reader::path_of(const std::string& stored, const std::string& name) const {
+  try {
+    return directory_ / io::to_path(stored);
+  } catch (const std::filesystem::filesystem_error&) {
+    fail(errc::set_incomplete, operation_, name, {}, "a file with this name", "nothing; this system cannot store the name");
+  }
 }
 
 asio::awaitable<void> set_reader::check_list() {
@@ -158,7 +172,7 @@ asio::awaitable<void> set_reader::check_way(const std::string& name) {
   const std::string way = end == std::string::npos ? std::string() : name.substr(0, end);
   if (way == way_) co_return;
   for (std::size_t slash = name.find('/'); slash != std::string::npos; slash = name.find('/', slash + 1)) {
-    const std::filesystem::path directory = directory_ / io::to_path(name.substr(0, slash));
+    const std::filesystem::path directory = path_of(name.substr(0, slash), name);
     const calls::found there = co_await calls::stat(fs_, directory);
     if (calls::is_missing(there.ec) || there.ec == std::errc::not_a_directory) {
       fail(errc::set_incomplete, operation_, name, {}, "the directory " + name.substr(0, slash), "nothing");
@@ -180,7 +194,7 @@ asio::awaitable<std::optional<set_reader::chunk>> set_reader::next() {
   const std::string& name = file.file.name;
   if (input_ == nullptr) {
     co_await check_way(name);
-    const std::filesystem::path path = directory_ / io::to_path(stored_name(file.file));
+    const std::filesystem::path path = path_of(stored_name(file.file), name);
     io::random_access_file opened = co_await open_stored(fs_, path, name, operation_, file.bytes);
     input_ = std::make_unique<read_ahead>(std::move(opened), file.bytes, pool_, reads_in_flight);
   }

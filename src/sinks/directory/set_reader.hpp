@@ -35,6 +35,7 @@ class set_reader final : public contrail::set_reader {
   asio::awaitable<void> find_foreign();
   asio::awaitable<void> check_way(const std::string& name);
   std::string name_below(const std::filesystem::path& path) const;
+  std::filesystem::path path_of(const std::string& stored, const std::string& name) const;
 
   io::file_system fs_;
   const std::filesystem::path repository_;

@@ -15,8 +15,6 @@ inline constexpr bool has_links = true;    ///< symbolic links can be made
 inline constexpr bool has_rights = true;   ///< a file has the nine bits of rights
 inline constexpr bool has_pipes = true;    ///< a pipe can have a name in the file system
 inline constexpr std::uintmax_t hugest_resize = std::uintmax_t{1} << 40;   ///< of std::filesystem::resize_file
-/// What the system says of a name below one that is a file.
-inline constexpr std::errc below_a_file = std::errc::not_a_directory;
 
 /// A new directory; its name begins with `name`.
 inline std::filesystem::path make_new_directory(const std::filesystem::path& base, const std::string& name) {

@@ -16,8 +16,6 @@ inline constexpr bool has_links = false;    ///< the C++ library of mingw-w64 ca
 inline constexpr bool has_rights = false;   ///< a file has the nine bits of rights
 inline constexpr bool has_pipes = false;    ///< a pipe can have a name in the file system
 inline constexpr std::uintmax_t hugest_resize = std::uintmax_t{1} << 30;   ///< of std::filesystem::resize_file
-/// What the system says of a name below one that is a file.
-inline constexpr std::errc below_a_file = std::errc::no_such_file_or_directory;
 
 /// A new directory; its name begins with `name`.
 inline std::filesystem::path make_new_directory(const std::filesystem::path& base, const std::string& name) {
