@@ -20,6 +20,7 @@
 #include <limits>
 #include <string>
 #include <system_error>
+#include <vector>
 
 using namespace contrail::io;
 using asio::use_awaitable;
@@ -27,12 +28,16 @@ using asio::use_awaitable;
 namespace {
 
 constexpr auto as_result = asio::experimental::as_tuple(use_awaitable);
+constexpr std::size_t bytes_per_turn = std::size_t{1} << 20;
 constexpr unsigned for_ever = std::numeric_limits<unsigned>::max();
 
 struct script {
   unsigned aborts = 0;     ///< so many times a request comes back cancelled, though nobody asked for it
   unsigned issued = 0;     ///< transfers and syncs
   unsigned give_up = 200;  ///< a queue that asks more often would ask for ever; it gets another error
+  bool direct = false;
+  bool writes_inline = false;
+  std::vector<unsigned> per_turn;   ///< transfers and syncs
 };
 
 class scripted_driver final : public detail::driver {
@@ -41,13 +46,17 @@ class scripted_driver final : public detail::driver {
   bool issue(detail::operation& op) noexcept override {
     op.error.clear();
     op.count = 0;
-    if (op.what != detail::request::open) {
+    if (op.what == detail::request::open) {
+      if (script_.direct) op.file->facts.cache = caching::direct;
+      if (script_.direct) op.file->facts.alignment = 512;
+    } else {
+      ++this_turn_;
       if (++script_.issued >= script_.give_up) {
         op.error = std::make_error_code(std::errc::timed_out);
       } else if (script_.aborts != 0) {
         if (script_.aborts != for_ever) --script_.aborts;
         op.error = asio::error::operation_aborted;
-      } else if (op.what == detail::request::read) {
+      } else if (op.what != detail::request::sync) {
         op.count = op.io.bytes;
       }
     }
@@ -55,25 +64,30 @@ class scripted_driver final : public detail::driver {
     return true;
   }
   void cancel(detail::operation&) noexcept override {}
-  void flush() noexcept override {}
+  void flush() noexcept override {
+    if (this_turn_ != 0) script_.per_turn.push_back(this_turn_);
+    this_turn_ = 0;
+  }
   void reap(detail::operation_list& finished) noexcept override {
     while (detail::operation* op = done_.pop()) finished.push(op);
   }
   void arm() noexcept override {}
   void disarm() noexcept override {}
   bool copies_inline() const noexcept override { return true; }
+  bool writes_inline() const noexcept override { return script_.writes_inline; }
   void drain() noexcept override {}
   void detach() noexcept override {}
   void close(detail::file_state&) noexcept override {}
 
  private:
   script& script_;
+  unsigned this_turn_ = 0;
   detail::operation_list done_;
 };
 
 file_system make_files(const asio::any_io_executor& ex, script& s) {
   auto& anchor = asio::use_service<detail::anchor>(asio::query(ex, asio::execution::context));
-  auto queue = std::make_shared<detail::request_queue>(ex, anchor.pools(), std::size_t{1} << 20);
+  auto queue = std::make_shared<detail::request_queue>(ex, anchor.pools(), bytes_per_turn);
   queue->attach(std::make_unique<scripted_driver>(s), {});
   anchor.add(queue);
   return file_system(ex, std::move(queue));
@@ -85,7 +99,8 @@ void with_file(script& s, Body body) {
   asio::io_context context;
   run_on(context, 1, [&]() -> asio::awaitable<void> {
     file_system files = make_files(context.get_executor(), s);
-    const open_options how;
+    open_options how;
+    how.mode = access::read_write;
     random_access_file file = co_await files.async_open("f", how, use_awaitable);
     co_await body(file);
   });
@@ -129,4 +144,35 @@ TEST_CASE("io_queue: one that the system drops each time ends with an error that
     CHECK(read == 512);
     CHECK(s.issued == 9);
   });
+}
+
+// A direct write keeps its alignment: it goes whole, and what it exceeds the bound by is not lent to the next one.
+TEST_CASE("io_queue: writes that last inside the call get a turn's bytes, direct ones too", "[io]") {
+  alignas(4096) static char memory[3 * bytes_per_turn / 2];
+  const auto turns = [](bool last_inside, bool read) {
+    script s;
+    s.direct = true;
+    s.writes_inline = last_inside;
+    int ended = 0;
+    with_file(s, [&](random_access_file& file) -> asio::awaitable<void> {
+      for (int i = 0; i < 3; ++i) {
+        const auto done = [&ended](std::error_code ec, std::size_t n) {
+          CHECK_FALSE(ec);
+          CHECK(n == sizeof memory);
+          ++ended;
+        };
+        if (read) {
+          file.async_read_some_at(0, asio::buffer(memory), done);
+        } else {
+          file.async_write_some_at(0, asio::buffer(memory), done);
+        }
+      }
+      co_await file.async_sync(use_awaitable);
+    });
+    CHECK(ended == 3);
+    return s.per_turn;
+  };
+  CHECK(turns(true, false) == std::vector<unsigned>{1, 1, 2});   // the last with the sync
+  CHECK(turns(false, false) == std::vector<unsigned>{4});
+  CHECK(turns(true, true) == std::vector<unsigned>{4});
 }

@@ -45,7 +45,11 @@ class driver {
   virtual void disarm() noexcept = 0;
   /// Does a cached transfer copy its bytes inside issue or flush, on the event loop?
   virtual bool copies_inline() const noexcept = 0;
-  /// Blocks until the system owes nothing; what could be cancelled is.
+  /// Does any write, a direct one too, last inside issue when it makes the file longer?
+  virtual bool writes_inline() const noexcept { return false; }
+  /// Cancels what can be. Afterwards the driver is done with all that it was given: `reap` hands it out. threads and uring block for that
+  /// until the system owes nothing. iocp does not wait: a transfer that the system still has belongs to its record, with its memory and
+  /// file, until Asio takes that from the port at the end of the context, and is dropped there without coming back here.
   virtual void drain() noexcept = 0;
   /// Drops all that is tied to the context.
   virtual void detach() noexcept = 0;

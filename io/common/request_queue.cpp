@@ -190,11 +190,15 @@ bool request_queue::issue_waiting(operation_list& ready) noexcept {
       waiting_.push_front(op);
       return false;
     }
-    const bool copies = transfer && driver_->copies_inline() && (op->file->facts.alignment <= 1 || op->io.through_cache);
-    if (copies && budget == 0) {
+    const bool cached = transfer && (op->file->facts.alignment <= 1 || op->io.through_cache);
+    const bool copies = cached && driver_->copies_inline();
+    const bool lasts = copies || (op->what == request::write && driver_->writes_inline());
+    if (lasts && budget == 0) {
+      op->bounce.reset();
       waiting_.push_front(op);
       return true;
     }
+    // A direct one has to keep its alignment, and goes whole.
     if (copies) op->io.bytes = std::min(op->io.bytes, budget);
     if (!driver_->issue(*op)) {
       op->bounce.reset();
@@ -209,7 +213,7 @@ bool request_queue::issue_waiting(operation_list& ready) noexcept {
     }
     op->at = operation::phase::issued;
     ++in_flight_;
-    if (copies) budget -= std::min(budget, op->io.bytes);
+    if (lasts) budget -= std::min(budget, op->io.bytes);
   }
   return false;
 }

@@ -36,7 +36,7 @@ class request_queue final : public driver_host, public std::enable_shared_from_t
   void cancel(operation* op) noexcept;
   lease find_lease(const void* data, std::size_t bytes) noexcept { return pools_->find(data, bytes); }
 
-  /// No thread runs the context any more. Blocks until the system owes nothing, then drops every operation.
+  /// No thread runs the context any more. Drops every operation, after those that the driver waits for (see driver::drain).
   void shutdown() noexcept;
 
   void wake() noexcept override;
