@@ -8,6 +8,9 @@
 #include "windows/paths.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstring>
 #include <memory>
 #include <string_view>
 #include <system_error>
@@ -42,7 +45,7 @@ void stat_name(name_arguments& names) {
   if (::GetFileInformationByHandleEx(file.get(), FileAttributeTagInfo, &tag, sizeof tag) == 0) tag.ReparseTag = 0;
   names.found.name = names.first.filename();
   names.found.type = type_of(facts.dwFileAttributes, tag.ReparseTag);
-  names.found.facts = facts_of(facts);
+  names.found.facts = facts_of(file.get(), facts);
 }
 
 std::wstring below(const std::wstring& directory, const wchar_t* name) { return directory + (directory.ends_with(L'\\') ? L"" : L"\\") + name; }
@@ -127,17 +130,44 @@ void remove_path(const std::wstring& path, DWORD attributes) {
   remove_read_only(path, attributes);
 }
 
-/// Links are removed, not followed.
+/// Its removal, by somebody else, has begun.
+bool is_going(const std::wstring& path, const std::error_code& why) noexcept {
+  return why == std::errc::permission_denied && ::GetFileAttributesW(path.c_str()) == INVALID_FILE_ATTRIBUTES;
+}
+
+/// Links are removed, not followed. Others may remove the same: what has gone meanwhile is no failure, and what is about to go, which lasts
+/// until they have closed it, is waited for.
 void remove_tree(const std::wstring& path, DWORD attributes) {
-  if ((attributes & FILE_ATTRIBUTE_DIRECTORY) != 0 && (attributes & FILE_ATTRIBUTE_REPARSE_POINT) == 0) {
+  constexpr int tries = 50;
+  const bool enters = (attributes & FILE_ATTRIBUTE_DIRECTORY) != 0 && (attributes & FILE_ATTRIBUTE_REPARSE_POINT) == 0;
+  for (int i = 0;; ++i) {
     std::vector<std::pair<std::wstring, DWORD>> inside;
-    each_entry(path, [&](const WIN32_FIND_DATAW& found) { inside.emplace_back(below(path, found.cFileName), found.dwFileAttributes); });
+    std::error_code why;
+    try {
+      if (enters) {
+        each_entry(path, [&](const WIN32_FIND_DATAW& found) { inside.emplace_back(below(path, found.cFileName), found.dwFileAttributes); });
+      }
+    } catch (const std::system_error& e) {
+      why = e.code();
+    }
     for (const auto& [name, kind] : inside) remove_tree(name, kind);
+    try {
+      if (!why) {
+        remove_path(path, attributes);
+        return;
+      }
+    } catch (const std::system_error& e) {
+      why = e.code();
+    }
+    if (why == std::errc::no_such_file_or_directory) return;
+    const bool waits = is_going(path, why) || why == std::errc::directory_not_empty;
+    if (!waits || i == tries) throw std::system_error(why);
+    ::Sleep(1);
   }
-  remove_path(path, attributes);
 }
 
 void remove_all(const std::wstring& path) {
+  refuse_short_name(path);
   const DWORD attributes = ::GetFileAttributesW(path.c_str());
   if (attributes != INVALID_FILE_ATTRIBUTES) {
     remove_tree(path, attributes);
@@ -176,12 +206,26 @@ void rename(const std::wstring& from, const std::wstring& to, DWORD flags) {
 
 }  // namespace
 
-file_facts facts_of(const BY_HANDLE_FILE_INFORMATION& from) noexcept {
+void take_identity(const FILE_ID_128& id, file_facts& into) noexcept {
+  std::array<std::uint64_t, 2> halves{};
+  static_assert(sizeof halves == sizeof id);
+  std::memcpy(halves.data(), &id, sizeof halves);
+  std::uint64_t upper = halves[1];
+  upper = (upper ^ (upper >> 30U)) * 0xbf58476d1ce4e5b9U;   // splitmix64: one to one, and zero stays zero
+  upper = (upper ^ (upper >> 27U)) * 0x94d049bb133111ebU;
+  upper ^= upper >> 31U;
+  into.device ^= upper;
+  into.inode = halves[0];
+}
+
+file_facts facts_of(HANDLE file, const BY_HANDLE_FILE_INFORMATION& from) noexcept {
   file_facts out;
   const bool directory = (from.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY) != 0;
   if (!directory) out.bytes = (std::uint64_t{from.nFileSizeHigh} << 32U) | from.nFileSizeLow;
   out.device = from.dwVolumeSerialNumber;
   out.inode = (std::uint64_t{from.nFileIndexHigh} << 32U) | from.nFileIndexLow;
+  FILE_ID_INFO whole{};
+  if (::GetFileInformationByHandleEx(file, FileIdInfo, &whole, sizeof whole) != 0) take_identity(whole.FileId, out);
   // Access lists have no such form: what a set tells another system is the owner's right alone.
   out.mode = directory ? 0700U : (from.dwFileAttributes & FILE_ATTRIBUTE_READONLY) != 0 ? 0400U : 0600U;
   return out;
@@ -191,10 +235,16 @@ void perform_on_names(operation& op) {
   name_arguments& names = *op.names;
   switch (op.what) {
     case request::open: open_file(op); break;
-    case request::rename: rename(system_path(names.first), system_path(names.second), MOVEFILE_REPLACE_EXISTING); break;
+    case request::rename: {
+      const std::wstring to = system_path(names.second);
+      refuse_short_name(to);
+      rename(system_path(names.first), to, MOVEFILE_REPLACE_EXISTING);
+      break;
+    }
     case request::rename_new: rename(system_path(names.first), system_path(names.second), 0); break;
     case request::remove: {
       const std::wstring path = system_path(names.first);
+      refuse_short_name(path);
       remove_path(path, attributes_of(path));
       break;
     }

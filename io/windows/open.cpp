@@ -64,8 +64,10 @@ void open_file(operation& op) {
   }
   const std::wstring path = system_path(op.names->first);
   const DWORD rights = access_of(options.mode);
-  // Directories are let in, to be told from what may not be opened at all.
-  constexpr DWORD flags = FILE_FLAG_OVERLAPPED | FILE_FLAG_BACKUP_SEMANTICS;
+  const bool only_new = options.create && options.exclusive;
+  if ((options.create || options.truncate) && !only_new) refuse_short_name(path);
+  // Directories are let in, to be told from what may not be opened at all. A link that leads nowhere is a name that is taken.
+  const DWORD flags = FILE_FLAG_OVERLAPPED | FILE_FLAG_BACKUP_SEMANTICS | (only_new ? FILE_FLAG_OPEN_REPARSE_POINT : 0U);
   unique_handle opened(::CreateFileW(path.c_str(), rights, share_all, nullptr, disposition_of(options), flags, nullptr));
   if (!opened) fail_now();
   BY_HANDLE_FILE_INFORMATION facts{};
@@ -73,7 +75,7 @@ void open_file(operation& op) {
     throw std::system_error(std::make_error_code(std::errc::invalid_argument), "not a regular file");
   }
   if ((facts.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY) != 0) throw std::system_error(std::make_error_code(std::errc::is_a_directory));
-  file.facts = facts_of(facts);
+  file.facts = facts_of(opened.get(), facts);
   if (options.truncate && file.facts.bytes != 0) {
     cut(opened.get());
     file.facts.bytes = 0;

@@ -1,5 +1,6 @@
 #include "windows/paths.hpp"
 
+#include "common/io_errors.hpp"
 #include "windows/errors.hpp"
 
 #include <algorithm>
@@ -88,6 +89,18 @@ std::wstring system_path(const std::filesystem::path& path) {
     out += name;
   }
   return out;
+}
+
+void refuse_short_name(const std::wstring& path) {
+  constexpr std::size_t longest = 12;   // 8.3
+  const std::wstring_view name = std::wstring_view(path).substr(path.rfind(L'\\') + 1);
+  if (name.size() > longest || name.find(L'~') == std::wstring_view::npos || name.find_first_of(L"*?<>\"") != std::wstring_view::npos) return;
+  WIN32_FIND_DATAW found{};
+  const HANDLE search = ::FindFirstFileExW(path.c_str(), FindExInfoBasic, &found, FindExSearchNameMatch, nullptr, 0);
+  if (search == INVALID_HANDLE_VALUE) return;   // nothing is there, or the request itself will say what is wrong
+  ::FindClose(search);
+  const bool same = ::CompareStringOrdinal(found.cFileName, -1, name.data(), static_cast<int>(name.size()), TRUE) == CSTR_EQUAL;
+  if (!same) throw std::system_error(io_errc::short_name_of_another);
 }
 
 }  // namespace contrail::io::detail

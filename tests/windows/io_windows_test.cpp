@@ -1,3 +1,4 @@
+#include <contrail/io/file_identity.hpp>
 #include <contrail/io/file_names.hpp>
 #include <contrail/io/file_system.hpp>
 #include <contrail/io/kept_descriptors.hpp>
@@ -7,6 +8,7 @@
 #include "support/temp_directory.hpp"
 #include "windows/errors.hpp"
 #include "windows/handle.hpp"
+#include "windows/names.hpp"
 #include "windows/paths.hpp"
 
 #include <asio/experimental/as_tuple.hpp>
@@ -17,9 +19,15 @@
 #include <catch2/catch.hpp>
 
 #include <array>
+#include <cstring>
+#include <exception>
 #include <filesystem>
+#include <set>
 #include <string>
 #include <system_error>
+#include <thread>
+#include <utility>
+#include <vector>
 
 using namespace contrail;
 using asio::use_awaitable;
@@ -272,5 +280,118 @@ TEST_CASE("io_windows: what may not be written stays so, under its other names a
     REQUIRE((!ec || ec == std::errc::no_such_file_or_directory));
     const auto left = co_await fs.async_list(dir.path(), use_awaitable);
     REQUIRE(left.empty());
+  });
+}
+
+TEST_CASE("io_windows: two that remove the same tree at the same time both succeed", "[io_windows]") {
+  const temp_directory dir;
+  for (int round = 0; round < 3; ++round) {
+    INFO(round);
+    for (int i = 0; i < 6; ++i) {
+      const auto inner = dir / "tree" / std::to_string(i);
+      std::filesystem::create_directories(inner);
+      for (int k = 0; k < 25; ++k) write_file(inner / std::to_string(k), "x");
+    }
+    std::vector<std::exception_ptr> failures(2);
+    std::vector<std::thread> both;
+    for (std::exception_ptr& failure : failures) {
+      both.emplace_back([&failure, &dir] {
+        try {
+          asio::io_context context;
+          const io::file_system files(context.get_executor());
+          run_on(context, 1, [&]() -> asio::awaitable<void> {
+            io::file_system fs = files;
+            co_await fs.async_remove_all(dir / "tree", use_awaitable);
+          });
+        } catch (...) {
+          failure = std::current_exception();
+        }
+      });
+    }
+    for (std::thread& one : both) one.join();
+    for (const std::exception_ptr& failure : failures) {
+      if (failure) CHECK_NOTHROW(std::rethrow_exception(failure));
+    }
+    CHECK_FALSE(std::filesystem::exists(dir / "tree"));
+  }
+}
+
+TEST_CASE("io_windows: another file's short name is neither replaced, written nor removed", "[io_windows]") {
+  on_each([](io::file_system fs) -> asio::awaitable<void> {
+    const temp_directory dir;
+    const std::string content = "what is there";
+    write_file(dir / "a very long name.data", content);
+    write_file(dir / "new", "x");
+    WIN32_FIND_DATAW found{};
+    const HANDLE search = ::FindFirstFileW(system_path(dir / "a very long name.data").c_str(), &found);
+    REQUIRE(search != INVALID_HANDLE_VALUE);
+    ::FindClose(search);
+    if (found.cAlternateFileName[0] == L'\0') {
+      WARN("skipped: this file system has no short names");
+      co_return;
+    }
+    const auto alias = dir / std::filesystem::path(found.cAlternateFileName);
+    REQUIRE(std::filesystem::exists(alias));
+    auto [replaced] = co_await fs.async_rename(dir / "new", alias, as_result);
+    CHECK(replaced == std::errc::file_exists);
+    CHECK(replaced.message().find("short form") != std::string::npos);
+    auto [moved] = co_await fs.async_rename_new(dir / "new", alias, as_result);
+    CHECK(moved == std::errc::file_exists);
+    io::open_options how = writing();
+    auto [opened, file] = co_await fs.async_open(alias, how, as_result);
+    CHECK(opened == std::errc::file_exists);
+    how.exclusive = true;
+    auto [made, none] = co_await fs.async_open(alias, how, as_result);
+    CHECK(made == std::errc::file_exists);
+    auto [removed] = co_await fs.async_remove(alias, as_result);
+    CHECK(removed == std::errc::file_exists);
+    auto [all] = co_await fs.async_remove_all(alias, as_result);
+    CHECK(all == std::errc::file_exists);
+    CHECK(read_file(dir / "a very long name.data") == content);
+    // Who names the file that way himself may read it.
+    const io::open_options reading;
+    io::random_access_file same = co_await fs.async_open(alias, reading, use_awaitable);
+    CHECK(same.facts().bytes == content.size());
+    same.close();
+    // A long name with a tilde is a name like others.
+    co_await fs.async_rename(dir / "new", dir / "b~1.db", use_awaitable);
+    write_file(dir / "newer", "y");
+    co_await fs.async_rename(dir / "newer", dir / "b~1.db", use_awaitable);
+    co_await fs.async_remove(dir / "b~1.db", use_awaitable);
+  });
+}
+
+TEST_CASE("io_windows: identities of 128 bits stay different, and those of 64 are what they were", "[io_windows]") {
+  std::set<std::pair<std::uint64_t, std::uint64_t>> seen;
+  const auto identity = [](std::uint64_t volume, std::uint64_t upper, std::uint64_t lower) {
+    FILE_ID_128 id{};
+    const std::array<std::uint64_t, 2> halves{lower, upper};
+    std::memcpy(&id, halves.data(), sizeof halves);
+    io::file_facts facts;
+    facts.device = volume;
+    io::detail::take_identity(id, facts);
+    return std::pair(facts.device, facts.inode);
+  };
+  CHECK(identity(7, 0, 12) == std::pair(std::uint64_t{7}, std::uint64_t{12}));
+  for (std::uint64_t volume = 1; volume < 4; ++volume) {
+    for (std::uint64_t upper = 0; upper < 40; ++upper) {
+      for (std::uint64_t lower = 0; lower < 40; ++lower) seen.insert(identity(volume, upper, lower));
+    }
+  }
+  CHECK(seen.size() == std::size_t{3} * 40 * 40);
+  // Who opens a file by himself is told the same.
+  on_each([](io::file_system fs) -> asio::awaitable<void> {
+    const temp_directory dir;
+    write_file(dir / "f", "x");
+    const io::open_options how;
+    io::random_access_file file = co_await fs.async_open(dir / "f", how, use_awaitable);
+    const io::entry found = co_await fs.async_stat(dir / "f", use_awaitable);
+    const io::detail::unique_handle mine = io::detail::open_existing(system_path(dir / "f"), GENERIC_READ, 0);
+    const auto told = io::identity_of(io::detail::as_native(mine.get()));
+    REQUIRE(told);
+    const io::file_identity of_file{file.facts().device, file.facts().inode};
+    const io::file_identity of_name{found.facts.device, found.facts.inode};
+    CHECK(*told == of_file);
+    CHECK(*told == of_name);
   });
 }
