@@ -16,7 +16,7 @@ if(CONTRAIL_SQLITE_TARGET AND TARGET contrail_sqlite)
 endif()
 
 set(contrail_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/contrail)
-set(contrail_installed contrail_asio contrail_io contrail_core contrail_testing)
+set(contrail_installed contrail_asio contrail_io contrail_core contrail_pagestore contrail_testing)
 if(TARGET contrail_sqlite)
   list(APPEND contrail_installed contrail_sqlite)
 endif()

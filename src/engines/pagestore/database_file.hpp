@@ -1,0 +1,61 @@
+#pragma once
+
+#include "engines/pagestore/format/database_header.hpp"
+#include "engines/pagestore/format/page.hpp"
+
+#include <contrail/io/file_system.hpp>
+#include "async/mutex.hpp"
+
+#include <asio/awaitable.hpp>
+#include <asio/buffer.hpp>
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+
+/// The file of one database: its header twins and its pages. One strand.
+namespace contrail::pagestore {
+
+class database_file {
+ public:
+  database_file() = default;
+  /// Opens an existing file and reads its header. Fails with -1811 (nothing there), -1206 (no valid header), -1213 (`page_size` is another;
+  /// 0: any), or what the system said.
+  [[nodiscard]] static asio::awaitable<database_file> open(io::file_system fs, std::filesystem::path path, std::uint32_t page_size);
+  /// Makes a new file, exclusively, of two header pages with `header` and the blank pages of `header.pages`, synced with its directory.
+  [[nodiscard]] static asio::awaitable<database_file> create(io::file_system fs, std::filesystem::path path, database_header header);
+
+  const database_header& header() const noexcept { return header_; }
+  const std::filesystem::path& path() const noexcept { return path_; }
+  /// UTF-8, for messages and the log.
+  const std::string& name() const noexcept { return name_; }
+  bool is_open() const noexcept { return file_.is_open(); }
+
+  /// Changes the header by `change`, twin by twin, synced; one at a time, in the order of the calls.
+  [[nodiscard]] asio::awaitable<void> update(std::function<void(database_header&)> change);
+
+  /// A whole page as it is in the file; nothing is checked. A file that ends before it reads as zeros from there on.
+  [[nodiscard]] asio::awaitable<void> read(page_no n, asio::mutable_buffer page);
+  [[nodiscard]] asio::awaitable<void> write(page_no n, asio::const_buffer page);
+  /// `read`, and what a page of this database must be: -1018, -1118 with file, offset and cause. A blank page is good.
+  [[nodiscard]] asio::awaitable<void> read_checked(page_no n, asio::mutable_buffer page);
+  [[nodiscard]] asio::awaitable<void> sync();
+  /// Writes zero pages until the file holds `pages` pages (and the two of the header), and syncs; never cuts.
+  [[nodiscard]] asio::awaitable<void> grow(std::uint32_t pages);
+  [[nodiscard]] asio::awaitable<std::uint64_t> bytes();
+  /// Cuts to the header and `pages` pages, synced.
+  [[nodiscard]] asio::awaitable<void> cut(std::uint32_t pages);
+  void close() noexcept { file_.close(); }
+
+ private:
+  io::random_access_file file_;
+  std::filesystem::path path_;
+  std::string name_;
+  database_header header_;
+  bool second_in_force_ = false;
+  std::unique_ptr<detail::async_mutex> updating_;
+};
+
+}  // namespace contrail::pagestore

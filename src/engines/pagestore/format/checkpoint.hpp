@@ -1,0 +1,24 @@
+#pragma once
+
+#include "engines/pagestore/format/log_header.hpp"
+
+/// The checkpoint file: twin blocks of 4096 bytes.
+namespace contrail::pagestore {
+
+constexpr std::size_t checkpoint_bytes = 4096;
+
+struct checkpoint_block {
+  checkpoint_block() = default;
+  std::uint32_t page_size = 0;
+  std::uint64_t update = 0;
+  signature log;
+  lgpos redo;
+  std::array<char, 4> base_name{};
+  std::vector<attached_database> attached;   ///< with their dbtime at `redo`
+  friend bool operator==(const checkpoint_block&, const checkpoint_block&) = default;
+};
+
+void encode_checkpoint(const checkpoint_block& value, byte_span block) noexcept;
+std::optional<checkpoint_block> decode_checkpoint(const_byte_span block);
+
+}  // namespace contrail::pagestore
