@@ -1,5 +1,6 @@
 #include "support/cli_database.hpp"
 #include "support/cli_program.hpp"
+#include "test_system.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -139,9 +140,11 @@ TEST_CASE("cli_damage: a directory, a link or a pipe in place of a file", "[cli_
     fs::remove(file);
     fs::create_directory(file);
   }
-  SECTION("link to the right bytes") {
-    fs::rename(file, r.w / "elsewhere");
-    fs::create_symlink(r.w / "elsewhere", file);
+  if (has_links) {
+    SECTION("link to the right bytes") {
+      fs::rename(file, r.w / "elsewhere");
+      fs::create_symlink(r.w / "elsewhere", file);
+    }
   }
   check_seen(r, "app.db");
 }

@@ -33,24 +33,6 @@ TEST_CASE("cli_usage: a bare path that is a SQLite database gets a hint", "[cli_
   CHECK(names_in(w.path()) == std::vector<std::string>{"app.db", "notes.txt"});
 }
 
-TEST_CASE("cli_usage: a set is complete even when its report cannot be written, and says so", "[cli_usage]") {
-  const workspace w;
-  make_database(w / "app.db", 50);
-  for (const std::string place : {"/dev/full", "closed", "nobody"}) {
-    launch how;
-    how.standard_output = place;
-    how.closed_input = true;
-    const outcome got = run({"backup", "sqlite:" + (w / "app.db").string(), "--to", (w / "repo").string(), "--json"}, how);
-    INFO(got.err);
-    CHECK(got.exit == 1);
-    CHECK_THAT(got.err, Contains("is complete"));
-  }
-  const outcome listed = run({"list", (w / "repo").string(), "--json"});
-  CHECK(listed.parsed()["sets"].size() == 3);
-  CHECK(run({"verify", (w / "repo").string(), "--prove"}).exit == 0);
-  CHECK(check_database(w / "app.db") == "ok 50");
-}
-
 TEST_CASE("cli_usage: info tells of SQLite", "[cli_usage]") {
   CHECK_THAT(run({"info"}).out, Contains(sqlite3_libversion()) && Contains("CONTRAIL_SQLITE=ON"));
   const auto object = run({"info", "--json"}).parsed();

@@ -225,7 +225,8 @@ TEST_CASE("sqlite backup: the bank's own check sees what is wrong", "[sqlite_bac
   CHECK(good.transactions >= 5 * writers);
   const auto fails_after = [&](const std::string& sql) {
     const auto copy = place / "copy.db";
-    std::filesystem::copy_file(file, copy, std::filesystem::copy_options::overwrite_existing);
+    std::filesystem::remove(copy);   // the C++ library of mingw-w64 does not overwrite
+    std::filesystem::copy_file(file, copy);
     const std::string said = test::sqlite_run(copy, sql);
     CHECK(said.empty());
     const auto found = bank::check(copy);

@@ -12,7 +12,7 @@ namespace contrail::test {
 class database {
  public:
   explicit database(const std::filesystem::path& file) {
-    if (sqlite3_open(file.c_str(), &handle_) != SQLITE_OK) {
+    if (sqlite3_open(file.string().c_str(), &handle_) != SQLITE_OK) {
       throw std::runtime_error("cannot open " + file.string());
     }
     sqlite3_busy_timeout(handle_, 10000);

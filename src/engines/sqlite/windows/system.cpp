@@ -2,6 +2,8 @@
 
 #include "engines/sqlite/windows/handles.hpp"
 
+#include <contrail/io/file_identity.hpp>
+
 #include <algorithm>
 #include <string_view>
 
@@ -20,11 +22,12 @@ constexpr std::wstring_view verbatim_share = L"\\\\?\\UNC\\";
 /// `from` is open. Nothing when it cannot be told.
 std::optional<name_facts> facts_of(HANDLE from) noexcept {
   BY_HANDLE_FILE_INFORMATION facts{};
-  if (::GetFileInformationByHandle(from, &facts) == 0) {
+  const auto identity = io::identity_of(reinterpret_cast<std::intptr_t>(from));
+  if (!identity || ::GetFileInformationByHandle(from, &facts) == 0) {
     return {};
   }
   name_facts out;
-  out.identity = {facts.dwVolumeSerialNumber, (std::uint64_t{facts.nFileIndexHigh} << 32U) | facts.nFileIndexLow};
+  out.identity = {identity->device, identity->inode};   // as the I/O layer tells them
   out.bytes = (std::uint64_t{facts.nFileSizeHigh} << 32U) | facts.nFileSizeLow;
   out.links = facts.nNumberOfLinks;
   out.directory = (facts.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY) != 0;
