@@ -1,5 +1,7 @@
 #include "cli/process.hpp"
 
+#include "cli/failure.hpp"
+
 #include <contrail/error.hpp>
 
 #include <csignal>
@@ -59,6 +61,38 @@ void prepare_console() {
   std::atexit(&give_console_back);
 }
 
+/// Until the program listens: nothing has begun that would have to be cleaned up.
+void end_at_once(int signal) { std::_Exit(exit_status::signal_base + signal); }
+
+/// The system calls this on a thread of its own. Ctrl+C is the C library's, which makes SIGINT of it.
+BOOL WINAPI on_console_event(DWORD what) {
+  switch (what) {
+    case CTRL_BREAK_EVENT:
+      std::raise(SIGBREAK);
+      return TRUE;
+    case CTRL_CLOSE_EVENT:
+    case CTRL_SHUTDOWN_EVENT:
+      // The process is ended as soon as this returns, and some seconds after the event in any case: what is cleaned up by then decides whether
+      // an unfinished set has been removed already or is left, unlisted, to the next backup. The program's end takes this thread along.
+      std::raise(SIGTERM);
+      ::Sleep(INFINITE);
+      return TRUE;
+    case CTRL_LOGOFF_EVENT:
+      return TRUE;   // told to services alone, of any user: the work goes on
+    default:
+      return FALSE;
+  }
+}
+
+void listen_to_console() {
+  // The C library registers its own handler with these, which would take every event but Ctrl+C for Ctrl+Break and return at once. The last
+  // one registered is asked first.
+  for (const int signal : {SIGINT, SIGTERM, SIGBREAK}) {
+    std::signal(signal, &end_at_once);
+  }
+  ::SetConsoleCtrlHandler(&on_console_event, TRUE);
+}
+
 std::string to_utf8(const wchar_t* text) {
   const int units = static_cast<int>(std::wcslen(text));
   if (units == 0) {
@@ -85,6 +119,7 @@ void prepare() {
   }
   // A drive without a disk is an error, not a window that waits for somebody.
   ::SetErrorMode(SEM_FAILCRITICALERRORS | SEM_NOOPENFILEERRORBOX);
+  listen_to_console();
   prepare_console();
 }
 
@@ -129,7 +164,7 @@ std::size_t terminal_columns() noexcept {
 
 bool stderr_is_terminal() noexcept { return escapes_known; }
 
-// Ctrl+C, Ctrl+Break and the console's window being closed. The last leaves a few seconds for the clean-up.
+// Ctrl+C; the console's window being closed, or the system shut down (see on_console_event); Ctrl+Break.
 std::vector<int> stop_signals() { return {SIGINT, SIGTERM, SIGBREAK}; }
 
 std::vector<int> hangup_signals() { return {}; }
