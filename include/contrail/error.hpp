@@ -34,6 +34,7 @@ enum class errc : std::int32_t {
   checkpoint_file_not_found = -542,         ///< JET_errCheckpointFileNotFound
   required_log_files_missing = -543,        ///< JET_errRequiredLogFilesMissing
   soft_recovery_on_backup_database = -544,  ///< JET_errSoftRecoveryOnBackupDatabase: a copy that was never replayed
+  database_dirty_shutdown = -550,           ///< JET_errDatabaseDirtyShutdown: it needs the logs that it was last used with
   database_patch_file_mismatch = -552,      ///< JET_errDatabasePatchFileMismatch
   ending_restore_log_too_low = -553,        ///< JET_errEndingRestoreLogTooLow
   starting_restore_log_too_high = -554,     ///< JET_errStartingRestoreLogTooHigh
@@ -42,11 +43,14 @@ enum class errc : std::int32_t {
   missing_restore_log_files = -557,         ///< JET_errMissingRestoreLogFiles
   missing_full_backup = -560,               ///< JET_errMissingFullBackup
   missing_current_log_files = -565,         ///< JET_errMissingCurrentLogFiles
+  dbtime_too_old = -566,                    ///< JET_errDbTimeTooOld: a page lacks a change before the one to be redone
+  dbtime_too_new = -567,                    ///< JET_errDbTimeTooNew: a page has a change that the logs do not know
   missing_file_to_backup = -569,            ///< JET_errMissingFileToBackup
   log_corrupt_during_hard_restore = -573,   ///< JET_errLogCorruptDuringHardRestore
   log_corrupt_during_hard_recovery = -574,  ///< JET_errLogCorruptDuringHardRecovery
   bad_restore_target_instance = -577,       ///< JET_errBadRestoreTargetInstance
   committed_log_files_missing = -582,       ///< JET_errCommittedLogFilesMissing
+  log_sequence_checksum_mismatch = -590,    ///< JET_errLogSequenceChecksumMismatch: a log follows another one of the same number and time
   existing_log_file_has_bad_signature = -610,   ///< JET_errExistingLogFileHasBadSignature
   existing_log_file_is_not_contiguous = -611,   ///< JET_errExistingLogFileIsNotContiguous
   log_read_verify_failure = -612,           ///< JET_errLogReadVerifyFailure
@@ -81,6 +85,7 @@ enum class errc : std::int32_t {
   database_corrupted = -1206,               ///< JET_errDatabaseCorrupted: not a database, or its header cannot be read
   database_locked = -1207,                  ///< JET_errDatabaseLocked: somebody holds it exclusively
   page_size_mismatch = -1213,               ///< JET_errPageSizeMismatch
+  attached_database_mismatch = -1216,       ///< JET_errAttachedDatabaseMismatch: attached in the log, and not there, or another one
   database_attached_for_recovery = -1231,   ///< JET_errDatabaseAttachedForRecovery
   client_request_to_stop_service = -1329,   ///< JET_errClientRequestToStopJetService
   disk_full = -1808,                        ///< JET_errDiskFull

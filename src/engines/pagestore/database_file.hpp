@@ -32,8 +32,11 @@ class database_file {
   /// UTF-8, for messages and the log.
   const std::string& name() const noexcept { return name_; }
   bool is_open() const noexcept { return file_.is_open(); }
+  /// An update of the header was cut short before this file was opened: only one copy has what is in force. The next update mends it.
+  bool half_updated() const noexcept { return half_updated_; }
 
-  /// Changes the header by `change`, twin by twin, synced; one at a time, in the order of the calls.
+  /// Changes the header by `change`, twin by twin, synced; one at a time. The file must stay where it is until the call has ended. After one
+  /// that failed, nobody knows which copy is in force: all later ones fail with -1090.
   [[nodiscard]] asio::awaitable<void> update(std::function<void(database_header&)> change);
 
   /// A whole page as it is in the file; nothing is checked. A file that ends before it reads as zeros from there on.
@@ -55,6 +58,8 @@ class database_file {
   std::string name_;
   database_header header_;
   bool second_in_force_ = false;
+  bool header_in_doubt_ = false;
+  bool half_updated_ = false;
   std::unique_ptr<detail::async_mutex> updating_;
 };
 
