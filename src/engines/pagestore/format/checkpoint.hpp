@@ -18,7 +18,8 @@ struct checkpoint_block {
   friend bool operator==(const checkpoint_block&, const checkpoint_block&) = default;
 };
 
-void encode_checkpoint(const checkpoint_block& value, byte_span block) noexcept;
+/// Throws errc::invalid_parameter for what `decode_checkpoint` would refuse.
+void encode_checkpoint(const checkpoint_block& value, byte_span block);
 std::optional<checkpoint_block> decode_checkpoint(const_byte_span block);
 
 }  // namespace contrail::pagestore

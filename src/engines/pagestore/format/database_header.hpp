@@ -44,8 +44,8 @@ struct database_header {
   friend bool operator==(const database_header&, const database_header&) = default;
 };
 
-/// The whole page, `header.page_size` bytes, with its checksum.
-void encode_header(const database_header& header, byte_span page) noexcept;
+/// The whole page, `header.page_size` bytes, with its checksum. Throws errc::invalid_parameter for a header that `decode_header` would refuse.
+void encode_header(const database_header& header, byte_span page);
 /// Nothing when it is no valid header of a page of this size, or not at all. `page` may be longer than the page size that it tells; the
 /// smallest is 4096 bytes.
 std::optional<database_header> decode_header(const_byte_span page) noexcept;

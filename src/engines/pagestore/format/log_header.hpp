@@ -15,6 +15,13 @@ namespace contrail::pagestore {
 
 constexpr std::size_t log_header_bytes = 4096;
 
+/// Whole 64 KiB, 128 KiB (and 16 pages) to 1 GiB?
+constexpr bool is_log_file_size(std::uint64_t bytes, std::uint32_t page_size) noexcept {
+  return bytes % (64U << 10U) == 0 && bytes >= (128U << 10U) && bytes >= std::uint64_t{16} * page_size && bytes <= (1U << 30U);
+}
+/// Three characters of a base name and a NUL?
+bool is_stored_base_name(const std::array<char, 4>& name) noexcept;
+
 /// A database that was attached when the file began, or at a checkpoint.
 struct attached_database {
   attached_database() = default;
@@ -28,8 +35,9 @@ struct attached_database {
 constexpr std::size_t attached_bytes = 660;
 
 /// Six entries of `attached_bytes` from byte 128 of the block.
-void encode_attached(const std::vector<attached_database>& list, byte_span block) noexcept;
-/// Nothing when a length or an id is out of bounds, or an id stands twice.
+/// Throws errc::invalid_parameter for a list that `decode_attached` would refuse.
+void encode_attached(const std::vector<attached_database>& list, byte_span block);
+/// Nothing when a length or an id is out of bounds, or an id stands twice, or the rest up to the block's end is not zero.
 std::optional<std::vector<attached_database>> decode_attached(const_byte_span block, std::uint32_t count);
 
 struct log_header {
@@ -48,7 +56,8 @@ struct log_header {
   friend bool operator==(const log_header&, const log_header&) = default;
 };
 
-void encode_log_header(const log_header& header, byte_span block) noexcept;
+/// Throws errc::invalid_parameter for a header that `decode_log_header` would refuse.
+void encode_log_header(const log_header& header, byte_span block);
 /// Nothing when it is no valid header: checksum, magic, version, a size or a count out of bounds.
 std::optional<log_header> decode_log_header(const_byte_span block);
 /// The chain value that a file with this block begins with.

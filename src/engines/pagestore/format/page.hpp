@@ -10,6 +10,7 @@
 namespace contrail::pagestore {
 
 constexpr std::size_t page_header_bytes = 40;
+constexpr page_no largest_page_no = 0xfffffffe;
 
 enum class page_kind : std::uint16_t { data = 1, bitmap = 2, free = 3, trailer = 4 };
 
