@@ -41,7 +41,7 @@ struct page_change {
   std::uint64_t before = 0;                ///< dbtime of the page
   std::uint64_t after = 0;
   page_kind page = page_kind::data;        ///< image, format
-  std::uint32_t hole = 0, hole_bytes = 0;  ///< image: zeros that are left out, from the page's first byte
+  std::uint32_t hole = 0, hole_bytes = 0;  ///< image: zeros that are left out; offset from the page's first byte
   const_byte_span head, tail;                  ///< image: payload before and behind the hole
   std::vector<page_piece> pieces;          ///< delta
 };
@@ -86,15 +86,18 @@ struct backup_event {
 };
 
 /// Builds records one behind the other, each padded to 8 bytes. The checksum depends on where a record comes to stand, so it is put in by
-/// `seal_record`, when that is known.
+/// `seal_record`, when that is known. What a reader would refuse throws errc::invalid_parameter, and `out` then holds a part of it: an id or a
+/// page number out of bounds, a change whose dbtime `before` is not below its database's, a path too long.
 class record_builder {
  public:
   explicit record_builder(std::vector<std::byte>& out) : out_(out) {}
 
   /// A transaction: the databases it touched, then each change, then `finish`.
   void begin_commit(std::uint8_t flags, std::uint64_t time, std::span<const touched_database> databases);
+  /// The whole `page`, its kind from its header.
   void image(std::uint8_t id, page_no number, std::uint64_t before, const_byte_span page);
-  /// Whole page `after` against `before`, of one size: a delta, or an image when that is shorter than three quarters of a page otherwise.
+  /// `page` against `old_page`, both whole and of one size: a delta, or an image when that would take more than three quarters of a page, or
+  /// the kind of the page has changed.
   void difference(std::uint8_t id, page_no number, std::uint64_t before, const_byte_span old_page, const_byte_span page);
   void format(std::uint8_t id, page_no number, std::uint64_t before, page_kind kind);
   void free(std::uint8_t id, page_no number, std::uint64_t before);

@@ -15,7 +15,7 @@ constexpr page_no largest_page_no = 0xfffffffe;
 enum class page_kind : std::uint16_t { data = 1, bitmap = 2, free = 3, trailer = 4 };
 
 /// Is it 4096, 8192, 16384 or 32768?
-constexpr bool is_page_size(std::uint32_t bytes) noexcept {
+constexpr bool is_page_size(std::uint64_t bytes) noexcept {
   return bytes == 4096 || bytes == 8192 || bytes == 16384 || bytes == 32768;
 }
 constexpr std::uint64_t page_offset(page_no n, std::uint32_t page_size) noexcept { return (std::uint64_t{n} + 1) * page_size; }

@@ -125,7 +125,7 @@ std::size_t record_builder::change(std::uint8_t id, change_kind kind, std::uint1
 
 void record_builder::image(std::uint8_t id, page_no number, std::uint64_t before, const_byte_span page) {
   const auto kind = static_cast<std::uint16_t>(get_page_header(page).kind);
-  require_encodable(is_page_size(static_cast<std::uint32_t>(page.size())) && layout::is_logged_kind(kind), "an image of no page");
+  require_encodable(is_page_size(page.size()) && layout::is_logged_kind(kind), "an image of no page");
   const std::size_t start = change(id, change_kind::image, 0, number, before);
   const byte_run hole = find_hole(page);
   const byte_span head = grow(out_, layout::image_bytes);
@@ -138,7 +138,7 @@ void record_builder::image(std::uint8_t id, page_no number, std::uint64_t before
 }
 
 void record_builder::difference(std::uint8_t id, page_no number, std::uint64_t before, const_byte_span old_page, const_byte_span page) {
-  require_encodable(is_page_size(static_cast<std::uint32_t>(page.size())) && old_page.size() == page.size(), "a difference of no pages");
+  require_encodable(is_page_size(page.size()) && old_page.size() == page.size(), "a difference of no pages");
   const std::size_t most = page.size() / 4 * 3;
   std::vector<byte_run> runs;
   if (get_page_header(old_page).kind != get_page_header(page).kind || find_runs(old_page, page, most, runs) > most) {
