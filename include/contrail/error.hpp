@@ -66,6 +66,7 @@ enum class errc : std::int32_t {
   invalid_parameter = -1003,                ///< JET_errInvalidParameter
   out_of_memory = -1011,                    ///< JET_errOutOfMemory; also: a second open file on one session
   read_verify_failure = -1018,              ///< JET_errReadVerifyFailure: page checksum bad after all retries
+  page_not_initialized = -1019,             ///< JET_errPageNotInitialized: a page that is not allocated
   disk_read_verification_failure = -1021,   ///< JET_errDiskReadVerificationFailure
   disk_io = -1022,                          ///< JET_errDiskIO
   invalid_path = -1023,                     ///< JET_errInvalidPath
@@ -81,6 +82,7 @@ enum class errc : std::int32_t {
   write_conflict = -1102,                   ///< JET_errWriteConflict
   page_number_mismatch = -1118,             ///< JET_errReadPgnoVerifyFailure: a good page at the wrong place
   lost_flush = -1119,                       ///< JET_errReadLostFlushVerifyFailure
+  database_in_use = -1202,                  ///< JET_errDatabaseInUse
   database_not_found = -1203,               ///< JET_errDatabaseNotFound
   database_corrupted = -1206,               ///< JET_errDatabaseCorrupted: not a database, or its header cannot be read
   database_locked = -1207,                  ///< JET_errDatabaseLocked: somebody holds it exclusively

@@ -61,7 +61,7 @@ std::string set_reader::name_below(const std::filesystem::path& path) const {
 std::filesystem::path set_reader::path_of(const std::string& stored, const std::string& name) const {
   try {
     return directory_ / io::to_path(stored);
-  } catch (const std::filesystem::filesystem_error&) {
+  } catch (const std::system_error&) {
     fail(errc::set_incomplete, operation_, name, {}, "a file with this name", "nothing; this system cannot store the name");
   }
 }

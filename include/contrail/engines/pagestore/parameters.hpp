@@ -25,10 +25,10 @@ struct parameters {
   std::filesystem::path directory;
   std::filesystem::path log_directory;          ///< empty: `directory`
   std::filesystem::path checkpoint_directory;   ///< empty: `directory`
-  std::string base_name = "edb";                ///< three characters of a to z and 0 to 9: the names of logs and checkpoint
+  std::string base_name = "edb";                ///< three characters of a to z and 0 to 9: names of logs, checkpoint
 
   std::uint32_t page_size = 8192;               ///< bytes: 4096, 8192, 16384 or 32768; fixed for a set of logs and for a database
-  std::uint32_t log_file_size = 8U << 20U;      ///< bytes, a multiple of 64 KiB, 128 KiB (and 16 pages) to 1 GiB; fixed for a set of logs
+  std::uint32_t log_file_size = 8U << 20U;      ///< bytes, whole 64 KiB, 128 KiB (and 16 pages) to 1 GiB; fixed for a set of logs
   std::uint32_t log_write_unit = 0;             ///< bytes, 512 or 4096; 0: what direct writes there need. Fixed for a set of logs
   std::uint32_t log_buffer = 1U << 20U;         ///< bytes, 64 KiB to half a log file: what may wait to be written
   std::uint64_t cache_size = 0;                 ///< pages, 64 to 2^31; 0: 64 MiB worth

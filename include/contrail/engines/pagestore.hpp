@@ -1,0 +1,101 @@
+#pragma once
+
+#include <contrail/engines/pagestore/parameters.hpp>
+#include <contrail/engines/pagestore/transaction.hpp>
+#include <contrail/engines/pagestore/types.hpp>
+#include <contrail/io/file_system.hpp>
+
+#include <asio/any_io_executor.hpp>
+#include <asio/awaitable.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+/// An embedded store of pages with transactions, a log in numbered generations, a checkpoint, and recovery (docs/pagestore.md).
+namespace contrail::pagestore {
+
+/// How an instance ends (ESE specification, section 3.14).
+enum class term_mode : std::uint8_t {
+  complete,   ///< all pages written, databases clean: the next open recovers nothing
+  abrupt,     ///< what is committed is made durable, pages are left to recovery
+  dirty,      ///< nothing more is written: as a crash
+};
+
+/// Sums since the instance was opened.
+struct statistics {
+  std::uint64_t commits = 0, lazy_commits = 0, rollbacks = 0, conflicts = 0;
+  std::uint64_t batches = 0;          ///< log writes, each with one sync
+  std::uint64_t log_bytes = 0;        ///< of records
+  std::uint64_t images = 0, deltas = 0;
+  std::uint64_t pages_read = 0, pages_written = 0;
+  std::uint64_t rolls = 0, rounds = 0;
+  std::uint64_t invariants_broken = 0;   ///< always 0, or there is a bug; asserted in debug builds
+};
+
+/// What recovery did when the instance was opened.
+struct recovery_report {
+  recovery_report() = default;
+  bool ran = false;                   ///< there was something to do
+  std::uint32_t first = 0, last = 0;  ///< generations that were read
+  std::uint64_t records = 0, changes = 0, pages_written = 0;
+  std::vector<std::string> databases;
+};
+
+/// A running store. Several may run in a process, each in a directory of its own, which a held lock keeps others out of
+/// (`errc::file_access_denied`).
+///
+/// All its work is done on a strand of the executor that it was opened with: it has no thread. Calls may come from any thread and executor
+/// and end on the caller's. Move-only; a null instance's calls fail with `errc::not_initialized`. Destroyed without `terminate` it stops like
+/// `term_mode::dirty`. The executor's context may end first.
+/// Failure: when the log can not be written or synced, the instance stops: those that wait get `errc::log_write_fail`, later calls
+/// `errc::instance_unavailable` (`errc::instance_unavailable_log_disk_full` when a full disk was the cause); terminate and open again.
+class instance {
+ public:
+  instance() noexcept;
+  explicit instance(std::shared_ptr<instance_core> core) noexcept;
+  instance(instance&&) noexcept;
+  instance& operator=(instance&&) noexcept;
+  ~instance();
+
+  /// Takes the lock, recovers what a crash has left, and begins. `files`: null for the context's own file system.
+  [[nodiscard]] static asio::awaitable<instance> open(asio::any_io_executor ex, parameters how, const io::file_system* files = nullptr);
+
+  /// A new database of pages that are all free; attached. `path`: below the instance's directory when it is relative. Fails with
+  /// `std::errc::file_exists`, or `errc::invalid_parameter` when six are attached.
+  [[nodiscard]] asio::awaitable<database> create(std::filesystem::path path);
+  /// Fails with `errc::database_not_found`, `errc::database_corrupted`, `errc::soft_recovery_on_backup_database` (a copy that was never
+  /// replayed), `errc::database_dirty_shutdown` (it belongs to another instance that did not end well).
+  [[nodiscard]] asio::awaitable<database> attach(std::filesystem::path path);
+  /// Writes all of it and lets go of it. Fails with `errc::database_in_use` while a transaction has touched it.
+  [[nodiscard]] asio::awaitable<void> detach(database which);
+
+  /// No I/O. Any thread.
+  [[nodiscard]] transaction begin();
+
+  /// Ends the current generation of the log; the first position of the new one.
+  [[nodiscard]] asio::awaitable<lgpos> roll();
+  /// One full round: everything that was committed before is in the databases, and recovery need not read it.
+  [[nodiscard]] asio::awaitable<void> checkpoint();
+  /// Ends the instance. Open transactions are rolled back, calls in progress end with `errc::term_in_progress`. Twice is fine. Must be awaited
+  /// before the process may rely on anything about the files.
+  [[nodiscard]] asio::awaitable<void> terminate(term_mode how = term_mode::complete);
+  /// From now on every new transaction, attach and create fails with `errc::client_request_to_stop_service`; what runs may end. Any thread.
+  void stop_service() noexcept;
+
+  /// Bytes of a page that are the user's.
+  std::size_t payload_bytes() const noexcept;
+  recovery_report recovered() const;
+  [[nodiscard]] asio::awaitable<statistics> counters();
+  /// Pages that the database owns; the newest position in the log.
+  [[nodiscard]] asio::awaitable<std::uint32_t> pages(database which);
+  [[nodiscard]] asio::awaitable<lgpos> log_tip();
+
+ private:
+  std::shared_ptr<instance_core> core_;
+};
+
+}  // namespace contrail::pagestore

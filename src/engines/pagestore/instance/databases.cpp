@@ -1,0 +1,301 @@
+#include "engines/pagestore/instance/core.hpp"
+
+#include "engines/pagestore/clock.hpp"
+#include "engines/pagestore/database_path.hpp"
+#include "engines/pagestore/format/bitmap.hpp"
+#include "engines/pagestore/format/log_record.hpp"
+
+#include <contrail/error.hpp>
+#include "async/file_calls.hpp"
+
+#include <asio/buffer.hpp>
+
+#include <algorithm>
+#include <cstring>
+#include <random>
+#include <string>
+
+// Databases come and go; each step is durable before the next relies on it (docs/pagestore.md, "States of a database").
+namespace contrail::pagestore {
+
+namespace {
+
+signature new_signature() {
+  std::random_device random;
+  signature out;
+  out.random = (std::uint64_t{random()} << 32U) | random();
+  out.created = now_ns();
+  return out;
+}
+
+}  // namespace
+
+std::vector<attached_database> instance_core::attached_list() const {
+  std::vector<attached_database> out;
+  for (const auto& [id, d] : databases_) {
+    if (!d->attached) continue;
+    attached_database one;
+    one.id = id;
+    one.database = d->file.header().database;
+    one.dbtime = d->dbtime;
+    one.path = d->stored_path;
+    out.push_back(std::move(one));
+  }
+  return out;
+}
+
+std::uint8_t instance_core::free_id() const {
+  for (std::uint8_t id = 1; id <= most_databases; ++id)
+    if (databases_.count(id) == 0) return id;
+  fail(errc::invalid_parameter, "attach database", {}, {}, "at most " + std::to_string(most_databases) + " databases", "another one");
+}
+
+open_database& instance_core::find(database which, std::string_view operation) {
+  const auto at = databases_.find(which.id);
+  if (at == databases_.end() || !at->second->ready) {
+    fail(errc::database_not_found, std::string(operation), {}, {}, "a database that is attached", "number " + std::to_string(which.id));
+  }
+  return *at->second;
+}
+
+database_file* instance_core::file_of(std::uint8_t id) noexcept {
+  const auto at = databases_.find(id);
+  return at == databases_.end() ? nullptr : &at->second->file;
+}
+
+asio::awaitable<std::uint32_t> instance_core::pages(database which) {
+  require_running();
+  const open_database& d = find(which, "count pages");
+  co_return d.pages;
+}
+
+// A place among the databases that nobody else takes; given back when nothing comes of it.
+asio::awaitable<std::shared_ptr<open_database>> instance_core::admit(std::filesystem::path path) {
+  if (stopping_service_) fail(errc::client_request_to_stop_service, "attach database", path.string());
+  auto d = std::make_shared<open_database>();
+  d->stored_path = stored_path(how_, path);
+  if (d->stored_path.size() > longest_database_path) {
+    fail(errc::invalid_path, "attach database", path.string(), {}, "a path of at most " + std::to_string(longest_database_path) + " bytes",
+         std::to_string(d->stored_path.size()));
+  }
+  d->id = free_id();
+  databases_.emplace(d->id, d);
+  co_return d;
+}
+
+// From a file that is there to a database in use: the record, then the header that asks for the logs from it on.
+asio::awaitable<database> instance_core::publish(std::shared_ptr<open_database> d, record_type how) {
+  page_buffer one(how_.page_size);
+  co_await d->file.read_checked(1, asio::buffer(one.all().data(), one.all().size()));
+  const page_header first = get_page_header(one.all());
+  d->pages = bitmap_pages(one.all());
+  if (first.kind != page_kind::bitmap || d->pages == 0) {
+    fail(errc::database_corrupted, "attach database", d->file.name(), page_offset(1, how_.page_size), "a map of pages", "another page");
+  }
+  d->dbtime = d->file.header().dbtime;
+  d->horizon = d->dbtime;
+  database_record content;
+  content.id = d->id;
+  content.database = d->file.header().database;
+  content.page_size = how_.page_size;
+  content.pages = d->pages;
+  content.dbtime = d->dbtime;
+  content.path = d->stored_path;
+  std::vector<std::byte> bytes;
+  record_builder record(bytes);
+  record.begin_database(how, now_ns(), content);
+  record.finish();
+  co_await wait_for_log(bytes.size(), log_stream::reserve::end);
+  const lgpos at = log_->append(bytes);
+  d->attached = true;
+  co_await log_->make_durable(at);
+  const std::shared_ptr<log_stream> log = log_;
+  co_await d->file.update([at, log, &d](database_header& h) {
+    h.log = log->header().log;
+    h.state = database_state::dirty;
+    h.id = d->id;
+    h.min_required = at.generation();
+    h.max_required = log->generation();
+    h.max_committed = h.max_required;
+    h.attached = at;
+    h.redo = at;
+    h.backups[full_current] = backup_record();
+    h.backups[snapshot_current] = backup_record();
+  });
+  d->ready = true;
+  co_return database{d->id};
+}
+
+asio::awaitable<database> instance_core::attach(std::filesystem::path path) {
+  const call_guard running(*this);
+  require_running();
+  const detail::async_mutex::guard one = co_await attaching_.lock();
+  require_running();
+  const std::string stored = stored_path(how_, path);
+  for (const auto& [id, d] : databases_) {
+    if (d->stored_path == stored && d->ready) co_return database{id};
+  }
+  const std::shared_ptr<open_database> d = co_await admit(path);
+  std::exception_ptr failure;
+  database out;
+  try {
+    database_file file = co_await database_file::open(fs_, real_path(how_, stored), how_.page_size);
+    const database_header& h = file.header();
+    if (h.state == database_state::being_created) {
+      fail(errc::database_corrupted, "attach database", file.name(), {}, "a database", "one whose creation was not finished");
+    }
+    if (h.backups[full_current].low != 0) {
+      fail(errc::soft_recovery_on_backup_database, "attach database", file.name(), {}, "a database",
+           "a copy from a backup whose logs were not replayed; restore it");
+    }
+    if (h.state != database_state::clean) {
+      fail(errc::database_dirty_shutdown, "attach database", file.name(), {}, "a database that was let go of cleanly",
+           "one that an instance left dirty; open that instance, which recovers it");
+    }
+    d->file = std::move(file);
+    out = co_await publish(d, record_type::attach);
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  if (failure) {
+    if (!d->attached) databases_.erase(d->id);
+    else lost(make_error_code(errc::instance_unavailable));
+    std::rethrow_exception(failure);
+  }
+  co_return out;
+}
+
+asio::awaitable<database> instance_core::create(std::filesystem::path path) {
+  const call_guard running(*this);
+  require_running();
+  const detail::async_mutex::guard one = co_await attaching_.lock();
+  require_running();
+  const std::shared_ptr<open_database> d = co_await admit(path);
+  const std::filesystem::path real = real_path(how_, d->stored_path);
+  std::exception_ptr failure;
+  database out;
+  bool made = false;
+  try {
+    database_header header;
+    header.page_size = how_.page_size;
+    header.database = new_signature();
+    header.state = database_state::being_created;
+    header.pages = how_.growth;
+    header.dbtime = 1;
+    d->file = co_await database_file::create(fs_, real, header);
+    made = true;
+    page_buffer first(how_.page_size);
+    std::memset(first.all().data(), 0, how_.page_size);
+    page_header h;
+    h.number = 1;
+    h.kind = page_kind::bitmap;
+    h.dbtime = 1;
+    h.signature = header.database.random;
+    put_page_header(first.all(), h);
+    set_bitmap_pages(first.all(), how_.growth);
+    bitmap_set(first.all(), 1, how_.page_size, true);
+    seal_page(first.all());
+    co_await d->file.write(1, asio::buffer(first.all().data(), first.all().size()));
+    co_await d->file.sync();
+    out = co_await publish(d, record_type::create);
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  if (failure) {
+    if (d->attached) {
+      lost(make_error_code(errc::instance_unavailable));
+    } else {
+      d->file.close();
+      databases_.erase(d->id);
+      if (made) {
+        const std::error_code ignored = co_await calls::remove(fs_, real);
+        static_cast<void>(ignored);
+      }
+    }
+    std::rethrow_exception(failure);
+  }
+  co_return out;
+}
+
+asio::awaitable<void> instance_core::detach(database which) {
+  const call_guard running(*this);
+  require_running();
+  const detail::async_mutex::guard one = co_await attaching_.lock();
+  const detail::async_mutex::guard no_round = co_await rounding_.lock();
+  require_running();
+  open_database& found = find(which, "detach database");
+  const std::shared_ptr<open_database> d = databases_.at(found.id);
+  if (d->users != 0) {
+    fail(errc::database_in_use, "detach database", d->file.name(), {}, "no open transaction on it", std::to_string(d->users));
+  }
+  d->ready = false;
+  std::exception_ptr failure;
+  std::error_code why;
+  try {
+    co_await cache_->write_older(lgpos{~std::uint64_t{0}}, d->id);
+    co_await sync_database(d);
+    const lgpos tip = log_->tip();
+    co_await log_->settle(tip);
+    co_await make_clean(d, tip);
+    database_record content;
+    content.id = d->id;
+    content.database = d->file.header().database;
+    std::vector<std::byte> bytes;
+    record_builder record(bytes);
+    record.begin_database(record_type::detach, now_ns(), content);
+    record.finish();
+    co_await wait_for_log(bytes.size(), log_stream::reserve::end);
+    const lgpos at = log_->append(bytes);
+    d->attached = false;
+    co_await log_->make_durable(at);
+  } catch (const std::system_error& e) {
+    failure = std::current_exception();
+    why = e.code();
+  }
+  if (failure) {
+    const bool untouched = why == errc::disk_full || (why == errc::log_disk_full && d->file.header().state == database_state::dirty);
+    if (untouched) d->ready = true;
+    else lost(why);
+    std::rethrow_exception(failure);
+  }
+  cache_->drop(d->id);
+  databases_.erase(d->id);
+}
+
+asio::awaitable<void> instance_core::make_clean(std::shared_ptr<open_database> d, lgpos tip) {
+  co_await d->file.update([d, tip](database_header& h) {
+    h.state = database_state::clean;
+    h.dbtime = d->dbtime;
+    h.pages = d->pages;
+    h.min_required = 0;
+    h.max_required = 0;
+    h.max_committed = 0;
+    h.cleaned = tip;
+  });
+}
+
+// The pages first, on the disk; then the record that counts them.
+asio::awaitable<void> instance_core::grow(open_database& d, std::uint32_t least) {
+  const detail::async_mutex::guard mine = co_await d.growing.lock();
+  if (d.pages >= least) co_return;
+  constexpr std::uint32_t most = 0xfffffffe;
+  if (d.pages >= most) fail(errc::disk_full, "grow database", d.file.name(), {}, "fewer than " + std::to_string(most) + " pages");
+  const std::uint32_t pages = d.pages > most - how_.growth ? most : d.pages + how_.growth;
+  std::exception_ptr failure;
+  std::error_code why;
+  try {
+    co_await d.file.grow(pages);
+  } catch (const std::system_error& e) {
+    failure = std::current_exception();
+    why = e.code();
+  }
+  if (failure) {
+    if (calls::is_full(why)) fail(errc::disk_full, "grow database", d.file.name(), page_offset(d.pages, how_.page_size));
+    // Data of pages may have been lost with the sync that failed.
+    lost(why);
+    std::rethrow_exception(failure);
+  }
+  co_await append_growth(d, pages);
+}
+
+}  // namespace contrail::pagestore

@@ -1,0 +1,164 @@
+#include "engines/pagestore/instance/core.hpp"
+
+#include "engines/pagestore/clock.hpp"
+#include "engines/pagestore/format/log_names.hpp"
+#include "engines/pagestore/format/log_record.hpp"
+#include "engines/pagestore/recovery/soft_recovery.hpp"
+
+#include <contrail/error.hpp>
+#include "async/file_calls.hpp"
+
+#include <asio/co_spawn.hpp>
+#include <asio/strand.hpp>
+
+#include <random>
+#include <string>
+
+// From a directory to a running instance.
+namespace contrail::pagestore {
+
+instance_core::instance_core(const parameters& how, io::file_system fs, const detail::strand_type& strand)
+    : how_(how), fs_(std::move(fs)), strand_(strand), kept_(detail::kept_strand::make(strand)) {}
+
+asio::awaitable<std::shared_ptr<instance_core>> instance_core::open(asio::any_io_executor ex, parameters how, io::file_system fs) {
+  const detail::strand_type strand = asio::make_strand(ex);
+  auto core = std::make_shared<instance_core>(checked(std::move(how)), std::move(fs), strand);
+  auto control = detail::make_control(strand);
+  control->cancellable = false;   // recovery that has begun is carried out
+  co_await detail::on_strand(std::move(control), core->start());
+  co_return core;
+}
+
+void instance_core::post(std::function<void()> what) { kept_->post(std::move(what)); }
+
+void instance_core::require_running() const {
+  if (dead_) {
+    const bool full = calls::is_full(dead_) || dead_ == errc::log_disk_full;
+    fail(full ? errc::instance_unavailable_log_disk_full : errc::instance_unavailable, "use the instance", how_.directory.string(), {}, {},
+         "it has failed: " + dead_.message() + "; end it and open it again");
+  }
+  if (state_ == state::starting) fail(errc::not_initialized, "use the instance", how_.directory.string());
+  if (state_ != state::running) fail(errc::term_in_progress, "use the instance", how_.directory.string());
+}
+
+// The end of this life: what is in memory is ahead of the disk, or may be. The next open recovers.
+void instance_core::lost(std::error_code why) noexcept {
+  if (dead_) return;
+  dead_ = why;
+  if (cache_) cache_->stop();
+  if (log_) log_->stop(false);
+  round_done_.notify();
+  round_asked_.notify();
+  prepare_asked_.notify();
+  if (pause_ != nullptr) pause_->cancel();
+  if (round_pause_ != nullptr) round_pause_->cancel();
+}
+
+asio::awaitable<void> instance_core::take_lock() {
+  for (const std::filesystem::path& directory : {how_.directory, how_.log_directory, how_.checkpoint_directory}) {
+    const std::error_code made = co_await calls::make_directory(fs_, directory);
+    if (made && !calls::is_taken(made)) calls::check(made, "make directory", directory);
+    if (made) continue;
+    const std::error_code named = co_await calls::sync_directory(fs_, calls::directory_of(directory));
+    calls::check(named, "sync directory", calls::directory_of(directory));
+  }
+  const std::filesystem::path path = how_.directory / lock_name(how_.base_name);
+  calls::locked taken = co_await calls::lock(fs_, path);
+  if (calls::is_held(taken.ec)) {
+    fail(errc::file_access_denied, "open instance", path.string(), {}, "an instance that nobody has open", "another one holds its lock");
+  }
+  calls::check(taken.ec, "open instance", path);
+  lock_ = std::move(taken.lock);
+}
+
+void instance_core::worker_ended() noexcept {
+  --workers_;
+  idle_.notify();
+}
+
+void instance_core::spawn_workers() {
+  const std::shared_ptr<instance_core> self = shared_from_this();
+  // They end when the instance does, which waits for them; nothing of them leaves an exception.
+  const auto done = [](std::exception_ptr) {};
+  workers_ = 3;
+  asio::co_spawn(strand_, run_log(self), done);
+  asio::co_spawn(strand_, run_rounds(self), done);
+  asio::co_spawn(strand_, keep_prepared(self), done);
+}
+
+asio::awaitable<void> instance_core::run_log(std::shared_ptr<instance_core> self) {
+  const std::shared_ptr<log_stream> log = self->log_;
+  co_await log_stream::run(log);
+  self->worker_ended();
+}
+
+asio::awaitable<void> instance_core::write_start() {
+  std::vector<std::byte> bytes;
+  record_builder record(bytes);
+  if (report_.ran) {
+    recovered_record content;
+    content.end = log_->tip();
+    record.begin_recovered(now_ns(), content);
+    record.finish();
+  }
+  record.begin_plain(record_type::start, now_ns(), "contrail pagestore 1, page size " + std::to_string(how_.page_size));
+  record.finish();
+  // One after the other: each is sealed where it comes to stand.
+  std::size_t at = 0;
+  while (at < bytes.size()) {
+    const std::size_t length = padded(load<std::uint32_t>(bytes, at + 8));
+    std::vector<std::byte> one(bytes.begin() + static_cast<std::ptrdiff_t>(at), bytes.begin() + static_cast<std::ptrdiff_t>(at + length));
+    const bool last = at + length == bytes.size();
+    const lgpos where = co_await append_own(std::move(one), last);
+    static_cast<void>(where);
+    at += length;
+  }
+}
+
+asio::awaitable<void> instance_core::start() {
+  co_await take_lock();
+  std::exception_ptr failure;
+  try {
+    recovery_outcome found = co_await soft_recovery(fs_, how_);
+    report_ = found.report;
+    const std::weak_ptr<instance_core> self = weak_from_this();
+    const std::function<void(std::error_code)> on_failure = [self](std::error_code why) {
+      if (const auto core = self.lock()) core->lost(why);
+    };
+    log_ = std::make_shared<log_stream>(fs_, how_, strand_, on_failure);
+    page_cache::limits bounds;
+    bounds.page_size = how_.page_size;
+    bounds.pages = how_.cache_size;
+    bounds.writes_in_flight = how_.writes_in_flight;
+    const page_cache::file_finder files = [this](std::uint8_t id) { return file_of(id); };
+    cache_ = std::make_unique<page_cache>(bounds, *log_, files, on_failure);
+    if (found.tail) {
+      co_await log_->resume(*found.tail);
+    } else {
+      std::random_device random;
+      signature log;
+      log.random = (std::uint64_t{random()} << 32U) | random();
+      log.created = now_ns();
+      const std::vector<attached_database> none;
+      co_await log_->begin(log, none);
+    }
+    lowest_generation_ = found.tail ? found.lowest_generation : log_->generation();
+    state_ = state::running;
+    spawn_workers();
+    co_await write_start();
+    // Nothing is attached: the next recovery begins here.
+    const lgpos tip = log_->tip();
+    const std::vector<attached_database> none;
+    co_await write_checkpoint(tip, none);
+    prepare_wanted_ = true;
+    prepare_asked_.notify();
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  if (failure) {
+    co_await terminate(term_mode::dirty);
+    std::rethrow_exception(failure);
+  }
+}
+
+}  // namespace contrail::pagestore
