@@ -1,0 +1,414 @@
+#include "engines/pagestore/recovery/soft_recovery.hpp"
+
+#include "engines/pagestore/format/bitmap.hpp"
+#include "engines/pagestore/format/log_sector.hpp"
+#include "engines/pagestore/log/log_directory.hpp"
+#include "engines/pagestore/log/log_reader.hpp"
+#include "engines/pagestore/recovery/backup_records.hpp"
+#include "engines/pagestore/recovery/database_set.hpp"
+#include "engines/pagestore/recovery/page_redo.hpp"
+#include "engines/pagestore/recovery/record_window.hpp"
+#include "engines/pagestore/whole_transfers.hpp"
+
+#include <contrail/error.hpp>
+#include <contrail/io/file_names.hpp>
+#include "async/file_calls.hpp"
+
+#include <asio/this_coro.hpp>
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+namespace contrail::pagestore {
+
+namespace {
+
+std::string number(std::uint64_t value) { return std::to_string(value); }
+
+class recovery {
+ public:
+  recovery(io::file_system fs, parameters how, asio::any_io_executor strand) : fs_(fs), how_(std::move(how)), strand_(std::move(strand)) {}
+
+  asio::awaitable<recovery_outcome> run();
+
+ private:
+  asio::awaitable<bool> look();
+  asio::awaitable<void> prove();
+  asio::awaitable<bool> pass(bool first);
+  asio::awaitable<bool> read_generation(log_reader& log, bool first);
+  asio::awaitable<void> act_on(const log_reader& log);
+  asio::awaitable<void> apply_window();
+  asio::awaitable<void> check_end();
+  asio::awaitable<void> check_page_numbers(recovered_database& d);
+  asio::awaitable<void> settle_log();
+  asio::awaitable<void> settle_databases();
+  void new_set();
+  asio::awaitable<bool> start_suffices();
+
+  io::file_system fs_;
+  const parameters how_;
+  asio::any_io_executor strand_;
+  recovery_outcome out_;
+  log_run run_;
+  log_reach reach_;
+  lgpos start_;
+  bool at_start_ = false;            // of the records that are redone
+  std::unique_ptr<database_set> set_;
+  std::shared_ptr<page_redo> redo_;
+  record_window window_;
+  log_tail tail_;
+  std::uint64_t remains_begin_ = 0, remains_end_ = 0;
+};
+
+asio::awaitable<bool> recovery::look() {
+  const log_listing there = co_await list_logs(fs_, how_);
+  out_.checkpoint = co_await read_checkpoint(fs_, how_);
+  if (there.empty()) {
+    if (there.checkpoint) {
+      fail(errc::missing_log_file, "open logs", io::to_text(current_log_path(how_)), {}, "the logs of the checkpoint that is there", "none");
+    }
+    co_return false;
+  }
+  std::optional<std::uint32_t> current;
+  if (there.current) {
+    const std::filesystem::path path = current_log_path(how_);
+    const log_reader log = co_await log_reader::open(fs_, path);
+    current = log.header().generation;
+  }
+  run_ = find_run(there, current, how_);
+  const std::filesystem::path newest_path = log_path(how_, run_, run_.highest);
+  const log_reader newest = co_await log_reader::open(fs_, newest_path);
+  newest.expect_generation(run_.highest);
+  newest.expect_page_size(how_.page_size);
+  if (run_.highest > run_.lowest) {   // which of them is foreign, the checkpoint cannot tell
+    const std::filesystem::path before = numbered_log_path(how_, run_.highest - 1);
+    const log_reader neighbour = co_await log_reader::open(fs_, before);
+    newest.expect_log(neighbour.header().log);
+  }
+  reach_.log = newest.header().log;
+  reach_.page_size = how_.page_size;
+  reach_.lowest = run_.lowest;
+  reach_.highest = run_.highest;
+  start_ = make_lgpos(run_.lowest, 0);
+  reach_.checkpoint = out_.checkpoint.in_force;
+  if (reach_.checkpoint) {
+    const checkpoint_block& c = *reach_.checkpoint;
+    if (c.log != reach_.log) {
+      fail(errc::bad_checkpoint_signature, "open logs", io::to_text(checkpoint_path(how_)), 32,
+           "signature " + number(reach_.log.random) + " of " + number(reach_.log.created) + ", as the logs have",
+           number(c.log.random) + " of " + number(c.log.created));
+    }
+    if (!run_.has(c.redo.generation())) {
+      const bool above = c.redo.generation() > run_.highest;
+      fail(errc::missing_log_file, "open logs", io::to_text(numbered_log_path(how_, above ? c.redo.generation() : run_.lowest - 1)), {},
+           "all generations from that of the checkpoint on, " + number(c.redo.generation()),
+           "those from " + number(run_.lowest) + " to " + number(run_.highest));
+    }
+    start_ = c.redo;
+  }
+  co_return true;
+}
+
+void recovery::new_set() {
+  set_ = std::make_unique<database_set>(fs_, how_, reach_);
+  page_redo::limits limits;
+  limits.page_size = how_.page_size;
+  limits.pages = how_.cache_size;
+  limits.writes = how_.writes_in_flight;
+  redo_ = std::make_shared<page_redo>(strand_, limits);
+}
+
+/// A database may need more than the checkpoint says: an older file that was put back.
+asio::awaitable<bool> recovery::start_suffices() {
+  const std::optional<lgpos> needed = set_->needed_start();
+  if (!needed || *needed >= start_) co_return true;
+  start_ = *needed;
+  co_return false;
+}
+
+asio::awaitable<void> recovery::prove() {
+  for (;;) {
+    new_set();
+    if (reach_.checkpoint) {
+      for (const attached_database& a : reach_.checkpoint->attached) {
+        const auto known = co_await set_->find(a);
+        static_cast<void>(known);
+      }
+    }
+    const bool enough = co_await start_suffices();
+    static_cast<void>(enough);   // nothing was read yet
+    const bool whole = co_await pass(true);
+    if (whole) co_return;
+  }
+}
+
+asio::awaitable<bool> recovery::pass(bool first) {
+  set_->unbind_all();
+  window_.clear();
+  at_start_ = false;
+  if (first) out_.records = 0;
+  std::optional<log_tail> previous;
+  for (std::uint32_t g = start_.generation(); g <= run_.highest; ++g) {
+    const std::filesystem::path path = log_path(how_, run_, g);
+    log_reader log = co_await log_reader::open(fs_, path);
+    log.expect_generation(g);
+    log.expect_log(reach_.log);
+    log.expect_page_size(how_.page_size);
+    if (previous) {
+      log.expect_after(*previous);
+    } else {
+      for (const attached_database& a : log.header().attached) set_->bind(a);
+    }
+    const bool enough = co_await read_generation(log, first);
+    if (!enough) co_return false;
+    if (g < run_.highest && !log.tail().closed) {
+      fail(errc::log_file_corrupt, "read log", log.name(), log.tail().end, "the end of the generation, for generation " + number(g + 1) + " is there",
+           "no further batch");
+    }
+    previous = log.tail();
+    remains_begin_ = log.remains_begin();
+    remains_end_ = log.remains_end();
+  }
+  if (!at_start_) {
+    at_start_ = true;
+    co_await set_->open_bound();
+    const bool enough = co_await start_suffices();
+    if (!enough) co_return false;
+  }
+  co_await apply_window();
+  tail_ = *previous;
+  tail_.numbered = !run_.current;
+  co_return true;
+}
+
+asio::awaitable<bool> recovery::read_generation(log_reader& log, bool first) {
+  for (;;) {
+    const bool more = co_await log.next();
+    if (!more) co_return true;
+    if (!at_start_ && log.position() >= start_) {
+      at_start_ = true;
+      co_await set_->open_bound();
+      const bool enough = co_await start_suffices();
+      if (!enough) co_return false;
+    }
+    if (at_start_ && first) ++out_.records;
+    if (log.record().type == record_type::commit) {
+      if (!at_start_) continue;
+      window_.add(log.position(), log.bytes());
+      if (window_.full()) co_await apply_window();
+      continue;
+    }
+    co_await act_on(log);
+    if (!at_start_) continue;
+    co_await set_->open_bound();
+    const bool enough = co_await start_suffices();
+    if (!enough) co_return false;
+  }
+}
+
+asio::awaitable<void> recovery::act_on(const log_reader& log) {
+  const record_type type = log.record().type;
+  const auto unreadable = [&log] {
+    fail(errc::log_file_corrupt, "read log", log.name(), log.position().offset(), "a record of type " + number(static_cast<unsigned>(log.record().type)),
+         "fields that lead out of it");
+  };
+  switch (type) {
+    case record_type::create:
+    case record_type::attach:
+    case record_type::detach: {
+      const std::optional<database_record> record = read_database_record(log.bytes());
+      if (!record || record->id == 0 || record->id > most_databases) unreadable();
+      co_await apply_window();
+      set_->unbind(record->id);
+      if (type == record_type::detach) break;
+      attached_database what;
+      what.id = record->id;
+      what.database = record->database;
+      what.dbtime = record->dbtime;
+      what.path = record->path;
+      set_->bind(what);
+      break;
+    }
+    case record_type::shutdown:
+    case record_type::recovered:
+      co_await apply_window();
+      set_->unbind_all();
+      break;
+    case record_type::backup: {
+      const std::optional<backup_event> event = read_backup_event(log.bytes());
+      if (!event) unreadable();
+      if (!at_start_ || event->phase != backup_phase_update) break;
+      const auto database = set_->bound(event->id);
+      if (!database || !database->takes_part) break;
+      database_header header;
+      header.backups = database->backups;
+      if (remember_backup(header, *event)) database->backups = header.backups;
+      break;
+    }
+    default: break;
+  }
+}
+
+asio::awaitable<void> recovery::apply_window() {
+  std::vector<redo_change> changes;
+  for (const record_window::entry& e : window_.entries()) {
+    std::optional<commit_record> record = read_commit(window_.bytes(e), how_.page_size);
+    const auto corrupt = [&](const std::string& found) {
+      fail(errc::log_file_corrupt, "read log", io::to_text(log_path(how_, run_, e.at.generation())), e.at.offset(), "a transaction", found);
+    };
+    if (!record) corrupt("fields that lead out of it");
+    for (const touched_database& t : record->databases) {
+      const auto& database = set_->bound(t.id);
+      if (!database) corrupt("one of database " + number(t.id) + ", which is not attached there");
+      database->logged = std::max(database->logged, t.dbtime);
+    }
+    for (page_change& c : record->changes) {
+      const auto& database = set_->bound(c.id);
+      if (!database) corrupt("a change of database " + number(c.id) + ", which is not attached there");
+      if (!database->takes_part) continue;
+      if (database->clean && e.at < database->file.header().cleaned) continue;   // all of it was written before it became clean
+      if (c.number > database->highest_page) {
+        database->highest_page = c.number;
+        database->highest_at = e.at;
+      }
+      redo_change r;
+      r.database = database;
+      r.change = std::move(c);
+      r.at = e.at;
+      changes.push_back(std::move(r));
+    }
+  }
+  co_await redo_->apply(changes);
+  window_.clear();
+}
+
+asio::awaitable<void> recovery::check_end() {
+  const std::string last = io::to_text(log_path(how_, run_, run_.highest));
+  if (!run_.current && !tail_.closed) {
+    fail(errc::missing_log_file, "open logs", io::to_text(current_log_path(how_)), {},
+         "the current log, for generation " + number(run_.highest) + " does not end", "none");
+  }
+  // A round notes where the next record will stand: behind the header of the next sector.
+  if (reach_.checkpoint && reach_.checkpoint->redo.value > tail_.position().value + sector_header_bytes) {
+    fail(errc::log_file_corrupt, "read log", last, tail_.end,
+         "all of the log before the checkpoint, which is at byte " + number(reach_.checkpoint->redo.offset()), "no further batch");
+  }
+  for (const auto& d : set_->bound_ones()) {
+    if (d->problem && !(d->absent && how_.absent == absent_database::skip)) throw error(*d->problem);
+    if (d->problem) {
+      out_.absent.push_back(d->name);
+      continue;
+    }
+    if (!d->takes_part && d->logged > d->dbtime) {
+      fail(errc::required_log_files_missing, "recover database", d->name, {}, "a database with the changes up to " + number(d->logged),
+           "an older file of another set of logs, with those up to " + number(d->dbtime));
+    }
+  }
+  redo_->require_readable();
+  for (const auto& d : set_->all()) {
+    if (d->takes_part && d->highest_page != 0) co_await check_page_numbers(*d);
+  }
+}
+
+asio::awaitable<void> recovery::check_page_numbers(recovered_database& d) {
+  if (!d.page_one_seen) {
+    page_buffer page(how_.page_size);
+    const byte_span bytes = page.all();
+    const asio::mutable_buffer into(bytes.data(), bytes.size());
+    co_await d.file.read_checked(1, into);
+    d.pages = std::max(d.pages, bitmap_pages(bytes));
+  }
+  if (d.highest_page <= d.pages) co_return;
+  fail(errc::log_file_corrupt, "read log", io::to_text(log_path(how_, run_, d.highest_at.generation())), d.highest_at.offset(),
+       "changes of pages that the database owns, up to " + number(d.pages), "one of page " + number(d.highest_page) + " of " + d.name);
+}
+
+/// What recovery goes by must be on stable storage before anything is made of it: the process may have ended alone, and the power may fail
+/// later.
+asio::awaitable<void> recovery::settle_log() {
+  const std::filesystem::path path = log_path(how_, run_, run_.highest);
+  const std::string name = io::to_text(path);
+  io::open_options options;
+  options.mode = io::access::read_write;
+  calls::opened log = co_await calls::open(fs_, path, options);
+  if (log.ec) fail(log.ec, "settle log", name);
+  if (!tail_.closed) co_await write_zeros(log.file, remains_begin_, remains_end_, "settle log", name);
+  co_await sync_file(log.file, "settle log", name);
+  const std::filesystem::path directory = calls::directory_of(path);
+  const std::error_code ec = co_await calls::sync_directory(fs_, directory);
+  calls::check(ec, "settle log", directory);
+}
+
+asio::awaitable<void> recovery::settle_databases() {
+  for (const auto& d : set_->all()) {
+    if (d->changed) co_await d->file.grow(d->pages);
+  }
+  if (!redo_->complete()) {
+    redo_->begin_second_pass();
+    const bool whole = co_await pass(false);
+    if (!whole) fail(errc::log_file_corrupt, "read log", io::to_text(log_path(how_, run_, run_.highest)), {}, "the log as it was read before", "another");
+  }
+  co_await redo_->write_changed();
+  for (const auto& d : set_->all()) {
+    if (d->takes_part) co_await d->file.sync();
+  }
+  const std::vector<std::shared_ptr<recovered_database>> bound = set_->bound_ones();
+  const lgpos end = tail_.position();
+  for (const auto& d : set_->all()) {
+    if (!d->takes_part) continue;
+    const bool attached = std::find(bound.begin(), bound.end(), d) != bound.end();
+    d->dbtime = std::max(d->dbtime, d->logged);
+    const bool differs = !d->clean || d->changed || d->backups != d->file.header().backups || d->file.half_updated();
+    if (differs) {
+      recovered_database* const p = d.get();
+      const signature log = reach_.log;
+      const std::function<void(database_header&)> change = [p, log, end](database_header& h) {
+        if (!p->clean || p->changed) h.cleaned = end;
+        h.state = database_state::clean;
+        h.log = log;
+        h.min_required = h.max_required = h.max_committed = 0;
+        h.pages = p->pages;
+        h.dbtime = p->dbtime;
+        h.backups = p->backups;
+      };
+      co_await d->file.update(change);
+    }
+    if (!attached && !differs) continue;
+    attached_database entry = d->what;
+    entry.dbtime = d->dbtime;
+    out_.recovered.push_back(std::move(entry));
+  }
+}
+
+asio::awaitable<recovery_outcome> recovery::run() {
+  const bool any = co_await look();
+  if (!any) co_return out_;
+  co_await prove();
+  co_await check_end();
+  out_.ran = remains_end_ != 0 || redo_->applied != 0 || !set_->bound_ones().empty();
+  for (const auto& d : set_->all()) out_.ran = out_.ran || (d->takes_part && !d->clean);
+  // From here on files change.
+  co_await settle_log();
+  co_await settle_databases();
+  out_.tail = tail_;
+  out_.start = start_;
+  out_.lowest_generation = run_.lowest;
+  out_.garbage = run_.garbage;
+  out_.changes = redo_->applied;
+  out_.pages_read = redo_->pages_read;
+  out_.pages_written = redo_->pages_written;
+  out_.pages_repaired = redo_->pages_repaired;
+  co_return out_;
+}
+
+}  // namespace
+
+asio::awaitable<recovery_outcome> soft_recovery(io::file_system fs, parameters how) {
+  const asio::any_io_executor strand = co_await asio::this_coro::executor;
+  recovery work(fs, std::move(how), strand);
+  recovery_outcome out = co_await work.run();
+  co_return out;
+}
+
+}  // namespace contrail::pagestore
