@@ -15,9 +15,21 @@ using namespace contrail::test;
 using Catch::Matchers::StartsWith;
 namespace fs = std::filesystem;
 
-// Small file systems, limits, other users, and what is replaced or removed while it is open.
+// Small file systems, limits, memory, other users, and what is replaced or removed while it is open.
 
 namespace {
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool sanitized = true;
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+constexpr bool sanitized = true;
+#else
+constexpr bool sanitized = false;
+#endif
+#else
+constexpr bool sanitized = false;
+#endif
 
 outcome run(const std::vector<std::string>& arguments, const launch& how = {}) {
   return run_program(CONTRAIL_PROGRAM, arguments, how);
@@ -168,4 +180,27 @@ TEST_CASE("cli_backup: a database that is replaced while it is copied", "[cli_ba
   CHECK(got.exit == 1);
   CHECK(got.parsed()["error"]["name"] == "source_replaced");
   CHECK(names_in(w / "repo").empty());
+}
+
+TEST_CASE("cli_backup: bounds on memory are kept", "[cli_backup]") {
+  const workspace w;
+  make_database(w / "app.db", 45000);
+  std::vector<std::string> arguments = backup_of(w / "app.db", w / "repo");
+  arguments.insert(arguments.end(), {"--memory", "4M"});
+  if (sanitized) {
+    WARN("skipped: a sanitizer's own memory hides the program's");
+    return;
+  }
+  const std::uint64_t bound = std::uint64_t{(4 + 32) << 20};
+  const outcome made = run(arguments);
+  CHECK(made.exit == 0);
+  CHECK(made.peak_bytes < bound);
+  const outcome proven = run({"verify", (w / "repo").string(), "--prove", "--memory", "4M"});
+  CHECK(proven.exit == 0);
+  CHECK(proven.peak_bytes < bound);
+  const outcome restored = run({"restore", (w / "repo").string(), "--into", (w / "out").string(), "--memory", "4M"});
+  CHECK(restored.exit == 0);
+  CHECK(restored.peak_bytes < bound);
+  INFO("backup " << made.peak_bytes << ", proof " << proven.peak_bytes << ", restore " << restored.peak_bytes);
+  CHECK(made.peak_bytes > 1000000);
 }

@@ -1,5 +1,4 @@
-#include "support/cli_database.hpp"
-#include "support/cli_program.hpp"
+#include "support/cli_database_place.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -18,58 +17,6 @@ using Catch::Matchers::Contains;
 namespace fs = std::filesystem;
 
 namespace {
-
-outcome run(const std::vector<std::string>& arguments) {
-  return run_program(CONTRAIL_PROGRAM, arguments);
-}
-
-/// Large enough to take a few tenths of a second under a rate limit.
-constexpr int rows = 1500;
-
-/// Both ways of doing I/O take turns.
-std::string backend(unsigned i) {
-  return i / 2 % 2 == 0 ? "auto" : "threads";
-}
-
-/// How long a run takes that nobody interrupts: signals are spread over that time.
-std::chrono::microseconds duration_of(const std::vector<std::string>& arguments) {
-  const auto begun = std::chrono::steady_clock::now();
-  const outcome got = run(arguments);
-  INFO(got.err);
-  REQUIRE(got.exit == 0);
-  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begun);
-}
-
-struct place {
-  explicit place(int with_rows = rows) { make_database(w / "app.db", with_rows); }
-  std::vector<std::string> backup(const std::string& rate, const std::string& with = "auto") const {
-    return {"backup", "sqlite:" + (w / "app.db").string(), "--to", (w / "repo").string(), "--json", "--rate-limit", rate, "--io-backend", with};
-  }
-  std::size_t sets() const {
-    const outcome got = run({"list", (w / "repo").string(), "--json"});
-    INFO(got.out << got.err);
-    if (got.exit != 0) {
-      return 0;
-    }
-    const auto told = got.parsed();
-    for (const auto& set : told["sets"]) {
-      CHECK(set["status"] == "complete");
-    }
-    return told["sets"].size();
-  }
-  /// No half-made set, no lock file, nothing beside the database.
-  void check_clean() const {
-    for (const std::string& name : names_in(w / "repo")) {
-      INFO(name);
-      CHECK(name.front() != '.');
-    }
-    for (const std::string& name : names_in(w.path())) {
-      INFO(name);
-      CHECK((name == "app.db" || name == "repo" || name == "out" || name == "scratch"));
-    }
-  }
-  const workspace w;
-};
 
 /// Interrupted: by its own account, or by the system before main() was reached.
 bool was_interrupted(const outcome& got, int signal) {
@@ -133,47 +80,6 @@ TEST_CASE("cli_signals: a second signal waits for the clean-up as well", "[cli_s
   INFO(got.out << got.err);
   CHECK(was_interrupted(got, SIGTERM));
   p.check_clean();
-}
-
-TEST_CASE("cli_signals: kill -9 at many moments of a backup", "[cli_signals]") {
-  const place p;
-  unsigned swept = 0;
-  for (unsigned i = 0; i < 12; ++i) {
-    {
-      program one(CONTRAIL_PROGRAM, p.backup("4M", backend(i)));
-      pause(10 + i * 33);
-      one.kill(SIGKILL);
-      one.wait();
-    }
-    // Whatever it left is no set; the database is as it was.
-    const outcome listed = run({"list", (p.w / "repo").string(), "--json"});
-    INFO(listed.out << listed.err);
-    if (listed.exit == 0) {
-      const auto told = listed.parsed();
-      for (const auto& set : told["sets"]) {
-        CHECK(set["status"] != "damaged");
-      }
-    }
-    const std::size_t partials = [&p] {
-      std::size_t count = 0;
-      for (const std::string& name : names_in(p.w / "repo")) {
-        count += name.rfind(".partial-", 0) == 0 ? 1U : 0U;
-      }
-      return count;
-    }();
-    // The next run removes it, says so, and works.
-    const outcome next = run(p.backup("none"));
-    INFO(next.out << next.err);
-    CHECK(next.exit == 0);
-    if (partials > 0) {
-      ++swept;
-      CHECK_THAT(next.err, Contains(".partial-"));
-    }
-    p.check_clean();
-  }
-  CHECK(swept >= 1);
-  CHECK(run({"verify", (p.w / "repo").string(), "--prove"}).exit == 0);
-  CHECK(check_database(p.w / "app.db") == "ok 1500");
 }
 
 TEST_CASE("cli_signals: SIGINT and SIGTERM at many moments of a verification", "[cli_signals]") {

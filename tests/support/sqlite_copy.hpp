@@ -6,6 +6,7 @@
 #include <contrail/engines/sqlite.hpp>
 #include <contrail/error.hpp>
 #include <contrail/io/buffer_pool.hpp>
+#include <contrail/io/file_names.hpp>
 #include <contrail/manifest.hpp>
 
 #include <asio/io_context.hpp>
@@ -80,7 +81,7 @@ inline asio::awaitable<void> copy_pinned(pin& from, std::filesystem::path into, 
   const std::vector<database_info> databases = co_await from.databases();
   std::unique_ptr<file_list> list = co_await from.files(databases.at(0).id);
   std::vector<file_info> batch = co_await list->next();
-  restored_file file = co_await copy_source(from, batch.at(0), into / batch.at(0).name, hook, out);
+  restored_file file = co_await copy_source(from, batch.at(0), into / io::to_path(batch.at(0).name), hook, out);
   out.files.push_back(file);
   hook("copied");
   const log_cut cut = co_await from.close_generation();
@@ -88,7 +89,7 @@ inline asio::awaitable<void> copy_pinned(pin& from, std::filesystem::path into, 
   list = co_await from.logs(cut.copy);
   batch = co_await list->next();
   for (const file_info& log : batch) {
-    file = co_await copy_source(from, log, into / log.name, hook, out);
+    file = co_await copy_source(from, log, into / io::to_path(log.name), hook, out);
     out.files.push_back(file);
   }
   hook("logged");

@@ -6,6 +6,7 @@
 #include "wal_apply.hpp"
 
 #include <contrail/error.hpp>
+#include <contrail/io/file_names.hpp>
 #include <contrail/io/worker.hpp>
 
 #include <asio/experimental/as_tuple.hpp>
@@ -63,7 +64,7 @@ asio::awaitable<void> sqlite_restorer::check_chain(std::vector<std::shared_ptr<c
 asio::awaitable<std::vector<std::string>> sqlite_restorer::recover(const recovery& work) {
   const auto self = impl_;
   const sqlite::engine_state state = state_of(work.chain);
-  const std::filesystem::path database = work.directory / state.database;
+  const std::filesystem::path database = work.directory / io::to_path(state.database);
   const restored_file* const body = find(work, state.database, file_role::database);
   const restored_file* const log = state.log.empty() ? nullptr : find(work, state.log, file_role::log);
   const std::size_t expected_files = state.log.empty() ? 1 : 2;
@@ -79,15 +80,15 @@ asio::awaitable<std::vector<std::string>> sqlite_restorer::recover(const recover
     fail(errc::set_damaged, "recover the set", state.log, {}, "a log without a committed frame", fmt::format("{} bytes that count", log->valid));
   }
   if (state.frames != 0) {
-    co_await sqlite::apply_log(self->files, database, work.directory / state.log, log->valid, state);
+    co_await sqlite::apply_log(self->files, database, work.directory / io::to_path(state.log), log->valid, state);
   } else {
     const auto coverage = std::make_shared<const sqlite::page_coverage>(state.file_pages);
     co_await sqlite::settle_database(self->files, database, state, coverage);
   }
   if (log != nullptr) {
-    auto [not_removed] = co_await self->files.async_remove(work.directory / state.log, no_throw);
+    auto [not_removed] = co_await self->files.async_remove(work.directory / io::to_path(state.log), no_throw);
     if (not_removed) {
-      fail(not_removed, "remove the applied log", (work.directory / state.log).string());
+      fail(not_removed, "remove the applied log", (work.directory / io::to_path(state.log)).string());
     }
   }
   auto [not_synced] = co_await self->files.async_sync_directory(database.parent_path(), no_throw);

@@ -1,0 +1,89 @@
+// SQLite's engine where it meets what only Windows has: long names, names beyond the code page, sharing.
+#include "support/sqlite_copy.hpp"
+#include "support/sqlite_processes.hpp"
+
+#include <contrail/io/file_names.hpp>
+
+#include <catch2/catch.hpp>
+
+#include <windows.h>
+
+using namespace contrail;
+using namespace contrail::test;
+
+namespace {
+
+std::shared_ptr<void> hold(const std::filesystem::path& file) {
+  asio::io_context context;
+  sqlite_restorer with(context.get_executor());
+  std::shared_ptr<void> held;
+  run_on(context, 1, [&]() -> asio::awaitable<void> { held = co_await with.hold_target(file); });
+  return held;
+}
+
+}  // namespace
+
+TEST_CASE("sqlite on Windows: a database that this process has open can be named by its path, and keeps its locks", "[sqlite_windows]") {
+  const temp_directory place;
+  const auto file = place / "app.db";
+  make_wal_database(file, 50);
+  sqlite3* own = nullptr;
+  REQUIRE(sqlite3_open(file.string().c_str(), &own) == SQLITE_OK);
+  REQUIRE(sqlite3_exec(own, ("PRAGMA wal_autocheckpoint=0; " + add_rows(5)).c_str(), nullptr, nullptr, nullptr) == SQLITE_OK);
+  recover_by_hand(copy_by_hand(file, place / "set"), place / "set");
+  CHECK(content_of(place / "set" / "app.db").find("\n55|") != std::string::npos);
+  // Another process cannot take the database for its own, nor does it bring the log back when it leaves.
+  CHECK(sqlite_run(file, ".timeout 50\nPRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT; PRAGMA journal_mode=DELETE;").find("locked") != std::string::npos);
+  CHECK(std::filesystem::file_size(file.string() + "-wal") != 0);
+  REQUIRE(sqlite3_exec(own, add_rows(5).c_str(), nullptr, nullptr, nullptr) == SQLITE_OK);
+  sqlite3_close(own);
+  CHECK(content_of(file).find("\n60|") != std::string::npos);
+}
+
+TEST_CASE("sqlite on Windows: long names, and names beyond the code page", "[sqlite_windows]") {
+  const temp_directory place;
+  make_wal_database(place / "app.db", 20);
+  std::wstring deep = L"\\\\?\\" + place.path().native();
+  std::vector<std::wstring> made;
+  const auto enter = [&](const std::wstring& name) {
+    deep += L"\\" + name;
+    REQUIRE(::CreateDirectoryW(deep.c_str(), nullptr) != 0);
+    made.push_back(deep);
+  };
+  SECTION("names") { enter(io::to_path("\xd0\x91\xd0\xb0\xd0\xb7\xd0\xb0 \xe6\x95\xb0\xe6\x8d\xae %20 #").native()); }
+  SECTION("length") {
+    for (const wchar_t c : {L'a', L'b', L'c', L'd', L'e', L'f'}) enter(std::wstring(50, c));
+    REQUIRE(deep.size() > 300);
+  }
+  const std::filesystem::path file = deep + L"\\" + io::to_path("\xd0\xb1.db").native();
+  REQUIRE(::CopyFileW((place / "app.db").c_str(), file.c_str(), TRUE) != 0);
+  const hand_copy copy = copy_by_hand(file, place / "set");
+  const std::vector<std::string> kept = recover_by_hand(copy, place / "set");
+  REQUIRE(kept == std::vector<std::string>{"\xd0\xb1.db"});
+  CHECK(::MoveFileW((place / "set" / io::to_path(kept.front())).c_str(), (place / "back.db").c_str()) != 0);
+  CHECK(content_of(place / "back.db").find("\n20|") != std::string::npos);
+  // The proof reads it under such a name, too, and a restore may replace it.
+  CHECK_FALSE(code_of([&] { hold(file); }));
+  {
+    const auto held = hold(file);
+    CHECK(::CreateFileW(file.c_str(), GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_WRITE, nullptr, OPEN_EXISTING, 0, nullptr) == INVALID_HANDLE_VALUE);
+  }
+  // Nothing is left beside it; and what cleans up after the test may not know such names.
+  CHECK(::DeleteFileW(file.c_str()) != 0);
+  for (auto one = made.rbegin(); one != made.rend(); ++one) CHECK(::RemoveDirectoryW(one->c_str()) != 0);
+}
+
+TEST_CASE("sqlite on Windows: what somebody keeps to himself is told as that", "[sqlite_windows]") {
+  const temp_directory place;
+  const auto file = place / "app.db";
+  make_wal_database(file, 20);
+  const HANDLE other = ::CreateFileW(file.c_str(), GENERIC_READ, 0, nullptr, OPEN_EXISTING, 0, nullptr);
+  REQUIRE(other != INVALID_HANDLE_VALUE);
+  std::string words;
+  CHECK(code_of([&] { copy_by_hand(file, place / "set"); }, &words) == errc::database_locked);
+  CHECK(words.find("keeps it to itself") != std::string::npos);
+  CHECK(code_of([&] { hold(file); }, &words) == errc::database_locked);
+  ::CloseHandle(other);
+  CHECK_FALSE(code_of([&] { copy_by_hand(file, place / "set"); }));
+  CHECK_FALSE(code_of([&] { hold(file); }));
+}
