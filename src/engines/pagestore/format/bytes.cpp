@@ -6,6 +6,7 @@
 #include <cassert>
 #include <optional>
 
+#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 namespace contrail::pagestore {
