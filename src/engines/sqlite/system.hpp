@@ -52,7 +52,7 @@ inline std::optional<name_facts> look_at(const std::filesystem::path& path) noex
   std::error_code ignored;
   return look_at(path, ignored);
 }
-/// Absolute, links resolved, as SQLite does it.
+/// The absolute name under which SQLite keeps the log: links are resolved as it does it, or refused where it does not.
 std::filesystem::path resolve(const std::filesystem::path& path, std::error_code& ec);
 /// The path as SQLite takes it.
 std::string for_sqlite(const std::filesystem::path& path);

@@ -2,6 +2,7 @@
 
 #include "engines/sqlite/windows/handles.hpp"
 
+#include <contrail/error.hpp>
 #include <contrail/io/file_identity.hpp>
 
 #include <algorithm>
@@ -33,6 +34,24 @@ std::optional<name_facts> facts_of(HANDLE from) noexcept {
   out.directory = (facts.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY) != 0;
   out.regular = !out.directory && ::GetFileType(from) == FILE_TYPE_DISK;
   return out;
+}
+
+/// What a function of the system that fills a buffer with a name gives.
+template <typename Fill>
+std::wstring whole_name(Fill fill, const std::wstring& from, std::error_code& ec) {
+  std::wstring out(MAX_PATH, L'\0');
+  for (;;) {
+    const DWORD length = fill(from.c_str(), static_cast<DWORD>(out.size()), out.data(), nullptr);
+    if (length == 0) {
+      ec = last_error();
+      return {};
+    }
+    const bool fits = length < out.size();
+    out.resize(length);
+    if (fits) {
+      return out;
+    }
+  }
 }
 
 }  // namespace
@@ -100,29 +119,30 @@ std::optional<name_facts> look_at(const std::filesystem::path& path, std::error_
   return out;
 }
 
+// SQLite follows no links here, and keeps the log beside the name by which a database is opened. Of the ways to write that name, the short
+// ones (REPORT~1.DB) are made long: they would give the log another name.
 std::filesystem::path resolve(const std::filesystem::path& path, std::error_code& ec) {
-  const descriptor file = open_with(path, FILE_READ_ATTRIBUTES, share_all, FILE_FLAG_BACKUP_SEMANTICS, ec);
+  const std::wstring full = whole_name(&::GetFullPathNameW, std::filesystem::path(path).make_preferred().native(), ec);
+  const descriptor file = ec ? descriptor() : open_with(full, FILE_READ_ATTRIBUTES, share_all, FILE_FLAG_BACKUP_SEMANTICS | FILE_FLAG_OPEN_REPARSE_POINT, ec);
   if (!file) {
     return {};
   }
-  std::wstring name(MAX_PATH, L'\0');
-  for (;;) {
-    const DWORD length = ::GetFinalPathNameByHandleW(as_handle(file), name.data(), static_cast<DWORD>(name.size()), FILE_NAME_NORMALIZED);
-    if (length == 0) {
-      ec = last_error();
-      return {};
-    }
-    const bool fits = length < name.size();
-    name.resize(length);
-    if (fits) {
-      break;
-    }
+  FILE_ATTRIBUTE_TAG_INFO facts{};
+  if (::GetFileInformationByHandleEx(as_handle(file), FileAttributeTagInfo, &facts, sizeof facts) != 0 &&
+      (facts.FileAttributes & FILE_ATTRIBUTE_REPARSE_POINT) != 0 && facts.ReparseTag == IO_REPARSE_TAG_SYMLINK) {
+    fail(errc::invalid_path, "look at the database", path.string(), {}, "the file itself, by the name that the application opens",
+         "a symbolic link, which SQLite does not follow to the log");
+  }
+  std::error_code as_it_is;
+  std::wstring name = whole_name([](LPCWSTR from, DWORD units, LPWSTR to, LPWSTR*) { return ::GetLongPathNameW(from, to, units); }, system_name(full), as_it_is);
+  if (as_it_is) {
+    name = full;
   }
   // Without the prefix, as people write it, and as long as that leads to the same file.
   if (name.starts_with(verbatim_share)) {
     return L"\\\\" + name.substr(verbatim_share.size());
   }
-  return name.size() > 5 && name[5] == L':' ? name.substr(verbatim.size()) : name;
+  return name.starts_with(verbatim) && name.size() > 5 && name[5] == L':' ? name.substr(verbatim.size()) : name;
 }
 
 std::string for_sqlite(const std::filesystem::path& path) {
