@@ -67,7 +67,7 @@ class instance {
   /// A new database of pages that are all free; attached. `path`: below the instance's directory when it is relative. Fails with
   /// `std::errc::file_exists`, or `errc::invalid_parameter` when six are attached.
   [[nodiscard]] asio::awaitable<database> create(std::filesystem::path path);
-  /// Fails with `errc::database_not_found`, `errc::database_corrupted`, `errc::soft_recovery_on_backup_database` (a copy that was never
+  /// Fails with `errc::file_not_found`, `errc::database_corrupted`, `errc::soft_recovery_on_backup_database` (a copy that was never
   /// replayed), `errc::database_dirty_shutdown` (it belongs to another instance that did not end well).
   [[nodiscard]] asio::awaitable<database> attach(std::filesystem::path path);
   /// Writes all of it and lets go of it. Fails with `errc::database_in_use` while a transaction has touched it.
@@ -76,6 +76,8 @@ class instance {
   /// No I/O. Any thread.
   [[nodiscard]] transaction begin();
 
+  /// Until the commit at this position, and all before it, are on stable storage: what a lazy commit leaves for later.
+  [[nodiscard]] asio::awaitable<void> make_durable(lgpos at);
   /// Ends the current generation of the log; the first position of the new one.
   [[nodiscard]] asio::awaitable<lgpos> roll();
   /// One full round: everything that was committed before is in the databases, and recovery need not read it.

@@ -25,6 +25,9 @@ constexpr lgpos make_lgpos(std::uint32_t generation, std::uint32_t offset) noexc
   return lgpos{(std::uint64_t{generation} << 32U) | offset};
 }
 
+/// Behind every position.
+constexpr lgpos no_end{~std::uint64_t{0}};
+
 /// Identity of a database or of a set of logs.
 struct signature {
   std::uint64_t random = 0;

@@ -72,6 +72,7 @@ class instance_core : public std::enable_shared_from_this<instance_core> {
   // log.cpp, round.cpp
   asio::awaitable<lgpos> roll();
   asio::awaitable<void> checkpoint();
+  asio::awaitable<void> make_durable(lgpos at);
   asio::awaitable<lgpos> log_tip();
   asio::awaitable<statistics> counters();
 
@@ -114,6 +115,7 @@ class instance_core : public std::enable_shared_from_this<instance_core> {
   // databases.cpp
   asio::awaitable<std::shared_ptr<open_database>> admit(std::filesystem::path path);
   asio::awaitable<database> publish(std::shared_ptr<open_database> d, record_type how);
+  asio::awaitable<void> make_file(std::filesystem::path path, std::filesystem::path before);
   asio::awaitable<void> make_clean(std::shared_ptr<open_database> d, lgpos tip);
   asio::awaitable<void> grow(open_database& d, std::uint32_t least);
   std::vector<attached_database> attached_list() const;

@@ -1,7 +1,7 @@
 #include "engines/pagestore/instance/core.hpp"
 
 #include "engines/pagestore/clock.hpp"
-#include "engines/pagestore/database_path.hpp"
+#include "engines/pagestore/log/database_path.hpp"
 #include "engines/pagestore/format/bitmap.hpp"
 #include "engines/pagestore/format/log_record.hpp"
 
@@ -110,7 +110,7 @@ asio::awaitable<database> instance_core::publish(std::shared_ptr<open_database> 
   d->attached = true;
   co_await log_->make_durable(at);
   const std::shared_ptr<log_stream> log = log_;
-  co_await d->file.update([at, log, &d](database_header& h) {
+  const std::function<void(database_header&)> change = [at, log, &d](database_header& h) {
     h.log = log->header().log;
     h.state = database_state::dirty;
     h.id = d->id;
@@ -121,7 +121,8 @@ asio::awaitable<database> instance_core::publish(std::shared_ptr<open_database> 
     h.redo = at;
     h.backups[full_current] = backup_record();
     h.backups[snapshot_current] = backup_record();
-  });
+  };
+  co_await d->file.update(change);
   d->ready = true;
   co_return database{d->id};
 }
@@ -165,6 +166,46 @@ asio::awaitable<database> instance_core::attach(std::filesystem::path path) {
   co_return out;
 }
 
+// Under another name first: what stands under its own is always a database, if one whose creation was not finished.
+asio::awaitable<void> instance_core::make_file(std::filesystem::path path, std::filesystem::path before) {
+  database_header header;
+  header.page_size = how_.page_size;
+  header.database = new_signature();
+  header.state = database_state::being_created;
+  header.pages = how_.growth;
+  header.dbtime = 1;
+  database_file file = co_await database_file::create(fs_, before, header);
+  page_buffer first(how_.page_size);
+  std::memset(first.all().data(), 0, how_.page_size);
+  page_header h;
+  h.number = 1;
+  h.kind = page_kind::bitmap;
+  h.dbtime = 1;
+  h.signature = header.database.random;
+  put_page_header(first.all(), h);
+  set_bitmap_pages(first.all(), how_.growth);
+  bitmap_set(first.all(), 1, how_.page_size, true);
+  seal_page(first.all());
+  co_await file.write(1, asio::buffer(first.all().data(), first.all().size()));
+  co_await file.sync();
+  file.close();
+  std::error_code ec = co_await calls::rename_new(fs_, before, path);
+  if (calls::is_taken(ec)) {
+    // The remains of a creation make way.
+    bool unfinished = false;
+    try {
+      const database_file there = co_await database_file::open(fs_, path, 0);
+      unfinished = there.header().state == database_state::being_created;
+    } catch (const error&) {
+      // Something else, which is not ours to replace.
+    }
+    if (unfinished) ec = co_await calls::rename(fs_, before, path);
+  }
+  calls::check(ec, "create database", path);
+  ec = co_await calls::sync_directory(fs_, calls::directory_of(path));
+  calls::check(ec, "create database", path);
+}
+
 asio::awaitable<database> instance_core::create(std::filesystem::path path) {
   const call_guard running(*this);
   require_running();
@@ -172,31 +213,15 @@ asio::awaitable<database> instance_core::create(std::filesystem::path path) {
   require_running();
   const std::shared_ptr<open_database> d = co_await admit(path);
   const std::filesystem::path real = real_path(how_, d->stored_path);
+  std::filesystem::path before = real;
+  before += ".new";
   std::exception_ptr failure;
   database out;
-  bool made = false;
   try {
-    database_header header;
-    header.page_size = how_.page_size;
-    header.database = new_signature();
-    header.state = database_state::being_created;
-    header.pages = how_.growth;
-    header.dbtime = 1;
-    d->file = co_await database_file::create(fs_, real, header);
-    made = true;
-    page_buffer first(how_.page_size);
-    std::memset(first.all().data(), 0, how_.page_size);
-    page_header h;
-    h.number = 1;
-    h.kind = page_kind::bitmap;
-    h.dbtime = 1;
-    h.signature = header.database.random;
-    put_page_header(first.all(), h);
-    set_bitmap_pages(first.all(), how_.growth);
-    bitmap_set(first.all(), 1, how_.page_size, true);
-    seal_page(first.all());
-    co_await d->file.write(1, asio::buffer(first.all().data(), first.all().size()));
-    co_await d->file.sync();
+    const std::error_code cleared = co_await calls::remove(fs_, before);
+    if (cleared && !calls::is_missing(cleared)) calls::check(cleared, "create database", before);
+    co_await make_file(real, before);
+    d->file = co_await database_file::open(fs_, real, how_.page_size);
     out = co_await publish(d, record_type::create);
   } catch (...) {
     failure = std::current_exception();
@@ -207,10 +232,8 @@ asio::awaitable<database> instance_core::create(std::filesystem::path path) {
     } else {
       d->file.close();
       databases_.erase(d->id);
-      if (made) {
-        const std::error_code ignored = co_await calls::remove(fs_, real);
-        static_cast<void>(ignored);
-      }
+      const std::error_code ignored = co_await calls::remove(fs_, before);
+      static_cast<void>(ignored);
     }
     std::rethrow_exception(failure);
   }
@@ -232,7 +255,7 @@ asio::awaitable<void> instance_core::detach(database which) {
   std::exception_ptr failure;
   std::error_code why;
   try {
-    co_await cache_->write_older(lgpos{~std::uint64_t{0}}, d->id);
+    co_await cache_->write_older(no_end, d->id);
     co_await sync_database(d);
     const lgpos tip = log_->tip();
     co_await log_->settle(tip);
@@ -263,7 +286,7 @@ asio::awaitable<void> instance_core::detach(database which) {
 }
 
 asio::awaitable<void> instance_core::make_clean(std::shared_ptr<open_database> d, lgpos tip) {
-  co_await d->file.update([d, tip](database_header& h) {
+  const std::function<void(database_header&)> change = [d, tip](database_header& h) {
     h.state = database_state::clean;
     h.dbtime = d->dbtime;
     h.pages = d->pages;
@@ -271,7 +294,8 @@ asio::awaitable<void> instance_core::make_clean(std::shared_ptr<open_database> d
     h.max_required = 0;
     h.max_committed = 0;
     h.cleaned = tip;
-  });
+  };
+  co_await d->file.update(change);
 }
 
 // The pages first, on the disk; then the record that counts them.

@@ -97,6 +97,12 @@ asio::awaitable<std::uint32_t> instance::pages(database which) {
   co_return out;
 }
 
+asio::awaitable<void> instance::make_durable(lgpos at) {
+  const auto core = core_;
+  if (!core) fail(errc::not_initialized, "make a commit durable");
+  co_await instance_core::call(core, core->make_durable(at));
+}
+
 asio::awaitable<lgpos> instance::log_tip() {
   const auto core = core_;
   if (!core) fail(errc::not_initialized, "find the end of the log");

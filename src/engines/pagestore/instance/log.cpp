@@ -21,11 +21,12 @@ namespace {
 constexpr std::chrono::seconds prepare_pause{1};
 
 asio::awaitable<void> raise_max(std::shared_ptr<open_database> d, std::shared_ptr<log_stream> log) {
-  co_await d->file.update([log](database_header& h) {
+  const std::function<void(database_header&)> change = [log](database_header& h) {
     if (h.state != database_state::dirty) return;
     h.max_required = std::max(h.max_required, log->generation());
     h.max_committed = h.max_required;
-  });
+  };
+  co_await d->file.update(change);
 }
 
 }  // namespace
@@ -97,6 +98,13 @@ asio::awaitable<lgpos> instance_core::roll() {
   const std::uint32_t generation = log_->generation();
   co_await roll_over(generation);
   co_return make_lgpos(log_->generation(), first_sector * static_cast<std::uint32_t>(sector_bytes) + static_cast<std::uint32_t>(sector_header_bytes));
+}
+
+asio::awaitable<void> instance_core::make_durable(lgpos at) {
+  const call_guard running(*this);
+  require_running();
+  if (at >= log_->tip()) fail(errc::invalid_parameter, "make a commit durable", {}, {}, "the position of a commit", "one that the log has not reached");
+  co_await log_->make_durable(at);
 }
 
 asio::awaitable<lgpos> instance_core::log_tip() {

@@ -120,7 +120,18 @@ asio::awaitable<void> instance_core::start() {
   std::exception_ptr failure;
   try {
     recovery_outcome found = co_await soft_recovery(fs_, how_);
-    report_ = found.report;
+    report_.ran = found.ran;
+    report_.first = found.start.generation();
+    report_.last = found.tail ? found.tail->header.generation : 0;
+    report_.records = found.records;
+    report_.changes = found.changes;
+    report_.pages_written = found.pages_written;
+    for (const attached_database& d : found.recovered) report_.databases.push_back(d.path);
+    for (const std::uint32_t generation : found.garbage) {
+      // Whatever it is: nobody needs them.
+      const std::error_code ignored = co_await calls::remove(fs_, how_.log_directory / log_name(how_.base_name, generation));
+      static_cast<void>(ignored);
+    }
     const std::weak_ptr<instance_core> self = weak_from_this();
     const std::function<void(std::error_code)> on_failure = [self](std::error_code why) {
       if (const auto core = self.lock()) core->lost(why);

@@ -25,14 +25,15 @@ namespace {
 constexpr std::chrono::seconds full_disk_pause{1};
 
 asio::awaitable<void> publish_round(std::shared_ptr<open_database> d, lgpos redo, std::uint64_t dbtime) {
-  co_await d->file.update([redo, dbtime](database_header& h) {
+  const std::function<void(database_header&)> change = [redo, dbtime](database_header& h) {
     if (h.state != database_state::dirty) return;
     h.min_required = std::max(h.min_required, redo.generation());
     h.max_required = std::max(h.max_required, h.min_required);
     h.max_committed = h.max_required;
     h.redo = std::max(h.redo, redo);
     h.dbtime = std::max(h.dbtime, dbtime);
-  });
+  };
+  co_await d->file.update(change);
 }
 
 }  // namespace

@@ -14,7 +14,7 @@ namespace contrail::pagestore {
 // As detach for all, then a checkpoint behind everything: the next open has nothing to recover.
 asio::awaitable<void> instance_core::finish_cleanly() {
   const detail::async_mutex::guard no_round = co_await rounding_.lock();
-  co_await cache_->write_older(lgpos{~std::uint64_t{0}}, 0);
+  co_await cache_->write_older(no_end, 0);
   const lgpos tip = log_->tip();
   co_await log_->settle(tip);
   const auto ex = co_await asio::this_coro::executor;
