@@ -224,7 +224,7 @@ TEST_CASE("cli_backup: the second backup of one database is refused, the first g
   const fs::path same = w / (has_links ? "link.db" : "app.db");
   if (has_links) fs::create_symlink(w / "app.db", same);
   std::vector<std::string> arguments = backup_of(w / "app.db", w / "repo");
-  arguments.insert(arguments.end(), {"--rate-limit", "2M", "--json"});
+  arguments.insert(arguments.end(), {"--rate-limit", "500K", "--json"});
   program first(CONTRAIL_PROGRAM, arguments);
   while (first.running() && names_in(w / "repo").empty()) {
     std::this_thread::sleep_for(std::chrono::milliseconds(1));

@@ -43,7 +43,8 @@ TEST_CASE("cli_killed: a backup, at many moments", "[cli_killed]") {
     const std::size_t partials = [&p] {
       std::size_t count = 0;
       for (const std::string& name : names_in(p.w / "repo")) {
-        count += name.rfind(".partial-", 0) == 0 ? 1U : 0U;
+        // A lock alone, of a set that was just committed or not yet begun, goes without a word.
+        count += name.rfind(".partial-", 0) == 0 && fs::is_directory(p.w / "repo" / name) ? 1U : 0U;
       }
       return count;
     }();
