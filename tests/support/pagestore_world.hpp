@@ -148,7 +148,9 @@ class world {
     }
     for (const auto& f : failures)
       if (f) std::rethrow_exception(f);
-    co_await look(store);
+    const state seen = co_await all_pages(store);
+    const state expected = newest();
+    if (seen != expected) throw broken("a running store shows another state than was committed" + describe_difference(expected, seen));
     const statistics sums = co_await store.counters();
     if (sums.invariants_broken != 0) throw broken("the store says that one of its invariants was broken");
     term_mode end = random_() % 2 == 0 ? term_mode::abrupt : term_mode::dirty;
@@ -205,8 +207,13 @@ class world {
     co_return out;
   }
 
-  // Reads all of both databases, and finds the committed state that it is.
+  // Finds the committed state that the store has come back with.
   asio::awaitable<void> look(instance& store) {
+    const state found = co_await all_pages(store);
+    settle(found);
+  }
+
+  asio::awaitable<state> all_pages(instance& store) {
     state found;
     for (unsigned i = 0; i < ids_.size(); ++i) {
       const std::uint32_t pages = co_await store.pages(ids_[i]);
@@ -216,7 +223,7 @@ class world {
         if (stamp) found.emplace(key(i, n), *stamp);
       }
     }
-    settle(found);
+    co_return found;
   }
 
   // Some state k, from the last that was confirmed to the last that was committed. Which one is fixed from now on.
