@@ -1,5 +1,7 @@
 #include "engines/pagestore/recovery/soft_recovery.hpp"
 
+#include "async/file_calls.hpp"
+#include "engines/pagestore/whole_transfers.hpp"
 #include "support/pagestore_recovering.hpp"
 
 #include <catch2/catch.hpp>
@@ -314,8 +316,8 @@ TEST_CASE("pagestore recovery: a file grows before its pages are redone", "[page
   bytes pages(4);
   store<std::uint32_t>(byte_span(pages), 0, 60);
   commit(s.log, {s.change(s.one, 1, text(pages), bitmap_pages_at)});
-  commit(s.log, {edit(s.one, 60, change_kind::format)});
-  commit(s.log, {s.change(s.one, 60, "the last")});
+  commit(s.log, {edit(s.one, 58, change_kind::format)});
+  commit(s.log, {s.change(s.one, 58, "not the last")});
   s.log.batch();
   simulated_disk disk = s.disk();
   disk.write_file("/store/one.db", short_file);
@@ -343,4 +345,44 @@ TEST_CASE("pagestore recovery: a file grows before its pages are redone", "[page
   bad.one.header.pages = 40;
   other.write_file("/store/one.db", as_it_is);
   check_refused(other, errc::log_file_corrupt, "page 60");
+}
+
+TEST_CASE("pagestore recovery: what a process wrote and nobody synced, and then the power fails", "[pagestore_recovery]") {
+  scene s = short_scene();
+  const std::string one_before = s.one.committed(), two_before = s.two.committed();
+  const simulated_disk fresh = s.disk();
+  commit(s.log, {s.change(s.one, 5, "both"), s.change(s.two, 6, "or none"), edit(s.one, 7, change_kind::format)});
+  const std::uint32_t at = s.log.next_offset();
+  const bytes batch = s.log.sealed_batch();
+  const auto write_batch = [&](file_system fs) {
+    return [](file_system files, const bytes* what, std::uint64_t where) -> asio::awaitable<void> {
+      contrail::io::open_options options;
+      options.mode = contrail::io::access::read_write;
+      contrail::calls::opened log = co_await contrail::calls::open(files, "/store/edb.log", options);
+      const asio::const_buffer from = asio::buffer(*what);
+      co_await write_whole(log.file, where, from, "write", "/store/edb.log");
+    }(fs, &batch, at);
+  };
+  std::uint64_t with = 0, without = 0;
+  for (std::uint64_t i = 0;; ++i) {
+    simulated_disk disk = sweep::copy_of(fresh);
+    REQUIRE(sweep::run_plain(disk, write_batch).good());
+    sweep::moment when;
+    when.power_fails_after = i;
+    const recovery_run cut = recover(disk, when);
+    if (cut.result.over) break;
+    for (std::uint64_t k = 0; k < 5; ++k) {
+      simulated_disk left = disk.after_crash(sweep::crash_of(k), i * 10 + k);
+      const recovery_run got = recover(left);
+      INFO("power fails after " << i << ", crash " << k << ": " << got.result.text());
+      REQUIRE(got.result.good());
+      const std::string one = left.read_file("/store/one.db").substr(8192), two = left.read_file("/store/sub/two.db").substr(8192);
+      const bool is_before = one == one_before && two == two_before;
+      const bool is_after = one == s.one.committed() && two == s.two.committed();
+      CHECK((is_before || is_after));
+      ++(is_after ? with : without);
+    }
+  }
+  CHECK(with > 0);
+  CHECK(without > 0);
 }
