@@ -282,3 +282,42 @@ TEST_CASE("pagestore_records: a reader takes its own types alone", "[pagestore_r
   }
   CHECK_FALSE(read_commit({}, 4096));
 }
+
+TEST_CASE("pagestore_records: fields out of bounds are refused in records of databases, recoveries and backups", "[pagestore_records]") {
+  const std::vector<std::vector<std::byte>> samples = all_samples();
+  const auto reads = [](const std::vector<std::byte>& record) {
+    const const_byte_span body = body_of(record);
+    return read_database_record(body) || read_recovered(body) || read_backup_event(body);
+  };
+  for (const std::size_t i : {1U, 2U, 3U}) {   // create, attach, detach
+    CAPTURE(i);
+    REQUIRE(reads(samples[i]));
+    CHECK_FALSE(reads(with<std::uint8_t>(samples[i], 24, 0)));
+    CHECK_FALSE(reads(with<std::uint8_t>(samples[i], 24, 7)));
+    CHECK_FALSE(reads(with<std::uint8_t>(samples[i], 27, 1)));
+    CHECK_FALSE(reads(with<std::uint32_t>(samples[i], 28, i == 1 ? 8193 : 8192)));   // page size, of create alone
+  }
+  for (const std::size_t i : {1U, 2U}) {
+    CAPTURE(i);
+    CHECK_FALSE(reads(with<std::uint32_t>(samples[i], 56, i == 1 ? 0 : 16)));        // pages, of create alone
+    CHECK_FALSE(reads(with<std::uint16_t>(samples[i], 60, 0)));
+    CHECK_FALSE(reads(with<std::uint16_t>(samples[i], 60, 5)));
+    CHECK_FALSE(reads(with<std::uint16_t>(samples[i], 60, 7)));
+    CHECK_FALSE(reads(with<std::uint16_t>(samples[i], 60, 0xffff)));
+    CHECK_FALSE(reads(with<std::uint16_t>(samples[i], 62, 1)));
+  }
+  REQUIRE(reads(samples[5]));
+  CHECK_FALSE(reads(with<std::uint16_t>(samples[5], 32, 1)));
+  CHECK_FALSE(reads(with<std::uint16_t>(samples[5], 32, 3)));
+  CHECK_FALSE(reads(with<std::uint16_t>(samples[5], 32, 0xffff)));
+  CHECK_FALSE(reads(with<std::uint8_t>(samples[5], 34, 1)));
+  CHECK_FALSE(reads(with<std::uint8_t>(samples[5], 40, 5)));    // the same database twice
+  CHECK_FALSE(reads(with<std::uint8_t>(samples[5], 41, 1)));
+  REQUIRE(reads(samples[8]));
+  CHECK_FALSE(reads(with<std::uint8_t>(samples[8], 24, 0)));
+  CHECK_FALSE(reads(with<std::uint8_t>(samples[8], 24, 7)));
+  CHECK_FALSE(reads(with<std::uint8_t>(samples[8], 27, 7)));
+  CHECK_FALSE(reads(with<std::uint32_t>(samples[8], 28, 1)));
+  CHECK_FALSE(reads(with<std::uint32_t>(samples[8], 48, 0x80000000)));
+  CHECK_FALSE(reads(with<std::uint32_t>(samples[8], 52, 0x80000000)));
+}
