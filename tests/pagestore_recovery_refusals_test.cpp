@@ -43,7 +43,7 @@ void change_log(simulated_disk& disk, const std::string& path, const std::functi
   disk.write_file(path, with_header(disk.read_file(path), change));
 }
 
-lgpos end_of(const scene& s) { return make_lgpos(s.log.generation(), s.log.next_offset()); }
+lgpos end_of(const scene& s) { return behind(s.log.generation(), s.log.next_offset()); }
 
 /// On a copy of the disk.
 recovery_outcome recovered(const simulated_disk& before, const parameters& p = how(), const std::function<void(const simulated_disk&)>& look = {}) {
@@ -262,6 +262,30 @@ TEST_CASE("pagestore recovery refuses: databases that are not what the log speak
   }
 }
 
+TEST_CASE("pagestore recovery refuses: an older file, clean, where the log has attached a newer one", "[pagestore_recovery]") {
+  scene s;
+  s.one.header.state = database_state::clean;
+  s.one.header.min_required = s.one.header.max_required = s.one.header.max_committed = 0;
+  s.one.header.cleaned = s.log.tip();
+  s.log.about_database(record_type::detach, s.one.record());
+  s.log.batch();
+  s.round();
+  s.published.attached.erase(s.published.attached.begin());
+  database_record again = s.one.record();
+  simulated_disk disk = s.disk();
+  s.log.about_database(record_type::attach, again);
+  s.log.batch();
+  s.log.put(disk);
+  recovered(disk);
+  scene t = s;
+  again.dbtime += 2;
+  t.log.about_database(record_type::detach, again);
+  t.log.about_database(record_type::attach, again);
+  t.log.batch();
+  t.log.put(disk);
+  check_refused(disk, errc::required_log_files_missing, "an older file");
+}
+
 TEST_CASE("pagestore recovery: an older file gets what it lacks, from older logs", "[pagestore_recovery]") {
   scene s;
   commit(s.log, {edit(s.one, 2, change_kind::format), edit(s.two, 2, change_kind::format)});
@@ -340,6 +364,8 @@ TEST_CASE("pagestore recovery: databases come and go in the log", "[pagestore_re
     s.one.file[2] = bytes(4096, std::byte{5});
     s.one.put(disk);
     recovered(disk, how(), look);
+    const auto untouched = disk.read_file("/store/one.db");
+    recovered(disk, how(), [&](const simulated_disk& d) { CHECK((d.read_file("/store/one.db") == untouched)); });
     disk.remove("/store/one.db");
     recovered(disk, how(), look);
   }

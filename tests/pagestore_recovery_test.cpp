@@ -68,7 +68,7 @@ TEST_CASE("pagestore recovery: changes of all kinds in two databases", "[pagesto
   REQUIRE(got.result.good());
   const recovery_outcome& out = got.outcome;
   REQUIRE(out.tail);
-  const lgpos end = make_lgpos(2, s.log.next_offset());
+  const lgpos end = behind(2, s.log.next_offset());
   CHECK(out.tail->position() == end);
   CHECK(out.tail->batch == 2);
   CHECK_FALSE(out.tail->closed);
@@ -90,6 +90,15 @@ TEST_CASE("pagestore recovery: changes of all kinds in two databases", "[pagesto
   check_recovered(disk, s, end);
   CHECK(disk.read_file("/store/edb.log") == logs);
 
+  // A page that was written has its changes, and gets none again.
+  scene later = short_scene();
+  later.one.write(5);
+  simulated_disk other = later.disk();
+  const recovery_run fewer = recover(other);
+  REQUIRE(fewer.result.good());
+  CHECK(fewer.outcome.changes == 4);
+  check_recovered(other, later, end);
+
   // Again, before anybody wrote to the log: nothing is left to be done.
   const auto after = disk.files();
   const recovery_run again = recover(disk);
@@ -102,11 +111,19 @@ TEST_CASE("pagestore recovery: changes of all kinds in two databases", "[pagesto
 
 TEST_CASE("pagestore recovery: any history, also with less memory than pages, and without a checkpoint", "[pagestore_recovery]") {
   const unsigned rounds = static_cast<unsigned>(sweep::rounds(sweep::sanitized ? 20 : 80));
-  std::uint64_t second_passes = 0, rolls = 0;
+  std::uint64_t second_passes = 0, rolls = 0, torn_pages = 0;
   for (unsigned seed = 1; seed <= rounds; ++seed) {
     scene s;
     live(s, seed, 20 + seed * 3);
     rolls += s.log.generation() - 1;
+    std::mt19937_64 random(seed);
+    for (known_database* d : {&s.one, &s.two}) {
+      for (auto& [n, content] : d->file) {
+        if (d->dbtime_of(n) <= d->horizon || random() % 3 != 0) continue;
+        content = raw(torn(*d, n));   // it was changed since the checkpoint, so its image is in the log
+        ++torn_pages;
+      }
+    }
     for (unsigned variant = 0; variant < 4; ++variant) {
       simulated_disk disk = s.disk();
       parameters p = how();
@@ -116,12 +133,27 @@ TEST_CASE("pagestore recovery: any history, also with less memory than pages, an
       const recovery_run got = recover(disk, p);
       INFO("seed " << seed << ", variant " << variant << ": " << got.result.text());
       REQUIRE(got.result.good());
-      check_recovered(disk, s, make_lgpos(s.log.generation(), s.log.next_offset()));
+      check_recovered(disk, s, behind(s.log.generation(), s.log.next_offset()));
       if (got.outcome.pages_written != 0 && p.cache_size <= 8) ++second_passes;
     }
   }
   CHECK(second_passes > rounds / 2);
   CHECK(rolls > rounds / 4);
+  CHECK(torn_pages > rounds);
+}
+
+TEST_CASE("pagestore recovery: a checkpoint at the very end of the log, and again", "[pagestore_recovery]") {
+  scene s = short_scene();
+  s.round();
+  simulated_disk disk = s.disk();
+  for (unsigned i = 0; i < 2; ++i) {
+    const recovery_run got = recover(disk);
+    INFO(got.result.text());
+    REQUIRE(got.result.good());
+    CHECK(got.outcome.changes == 0);
+    CHECK(got.outcome.start == got.outcome.tail->position());
+    check_recovered(disk, s, s.published.redo);
+  }
 }
 
 TEST_CASE("pagestore recovery: torn pages are made whole by their image", "[pagestore_recovery]") {
@@ -134,7 +166,7 @@ TEST_CASE("pagestore recovery: torn pages are made whole by their image", "[page
     recovery_run got = recover(disk);
     INFO(got.result.text());
     REQUIRE(got.result.good());
-    check_recovered(disk, s, make_lgpos(2, s.log.next_offset()));
+    check_recovered(disk, s, behind(2, s.log.next_offset()));
     return got;
   }();
   CHECK(whole.outcome.pages_repaired == 3);
@@ -210,7 +242,7 @@ TEST_CASE("pagestore recovery: a torn tail becomes zeros, and the state is that 
     const recovery_run got = recover(disk);
     INFO("mask " << mask << ": " << got.result.text());
     REQUIRE(got.result.good());
-    const lgpos at = make_lgpos(2, end);
+    const lgpos at = behind(2, end);
     CHECK(got.outcome.tail->position() == at);
     check_recovered(disk, s.one, one, at, one_time);
     check_recovered(disk, s.two, two, at, two_time);
@@ -241,8 +273,8 @@ TEST_CASE("pagestore recovery: the power fails at every operation of it, and aga
     const recovery_run got = recover(disk, p);
     INFO(got.result.text() << "\n" << sweep::last_events(disk));
     REQUIRE(got.result.good());
-    check_recovered(disk, s.one, one, make_lgpos(2, end), one_time);
-    check_recovered(disk, s.two, two, make_lgpos(2, end), two_time);
+    check_recovered(disk, s.one, one, behind(2, end), one_time);
+    check_recovered(disk, s.two, two, behind(2, end), two_time);
   };
   const std::uint64_t step = sweep::step(sweep::sanitized ? 7 : 1);
   std::mt19937_64 random(p.cache_size);
@@ -303,7 +335,7 @@ TEST_CASE("pagestore recovery: every operation of it fails once", "[pagestore_re
     disk.clear_faults();
     simulated_disk left = disk.after_crash(sweep::crash_of(event.number % 4), event.number);
     REQUIRE(recover(left, p).result.good());
-    check_recovered(left, s, make_lgpos(2, end));
+    check_recovered(left, s, behind(2, end));
   }
   CHECK(refused > 30);
 }
@@ -312,10 +344,13 @@ TEST_CASE("pagestore recovery: a file grows before its pages are redone", "[page
   scene s;
   s.round();
   const std::string short_file = s.one.image();
-  s.one.set_pages(60);
-  bytes pages(4);
-  store<std::uint32_t>(byte_span(pages), 0, 60);
-  commit(s.log, {s.change(s.one, 1, text(pages), bitmap_pages_at)});
+  for (const std::uint32_t count : {50U, 60U}) {
+    s.one.set_pages(count);
+    bytes pages(4);
+    store<std::uint32_t>(byte_span(pages), 0, count);
+    commit(s.log, {s.change(s.one, 1, text(pages), bitmap_pages_at)});
+    commit(s.log, {edit(s.one, 45 + count % 7, change_kind::format)});
+  }
   commit(s.log, {edit(s.one, 58, change_kind::format)});
   commit(s.log, {s.change(s.one, 58, "not the last")});
   s.log.batch();
@@ -333,7 +368,7 @@ TEST_CASE("pagestore recovery: a file grows before its pages are redone", "[page
     INFO(got.result.text());
     REQUIRE(got.result.good());
   }
-  check_recovered(disk, s, make_lgpos(1, s.log.next_offset()));
+  check_recovered(disk, s, behind(1, s.log.next_offset()));
 
   scene bad;
   bad.round();

@@ -15,6 +15,9 @@ namespace pagestore_logs {
 using contrail::io::file_system;
 using contrail::io::simulated_disk;
 
+/// Where the next record would begin, when the last batch ends there.
+inline ps::lgpos behind(std::uint32_t generation, std::uint32_t end) { return ps::make_lgpos(generation, end + 32); }
+
 struct recovery_run {
   recovery_run() = default;
   sweep::result result;

@@ -1,7 +1,6 @@
 #include "engines/pagestore/recovery/soft_recovery.hpp"
 
 #include "engines/pagestore/format/bitmap.hpp"
-#include "engines/pagestore/format/log_sector.hpp"
 #include "engines/pagestore/log/log_directory.hpp"
 #include "engines/pagestore/log/log_reader.hpp"
 #include "engines/pagestore/recovery/backup_records.hpp"
@@ -289,8 +288,7 @@ asio::awaitable<void> recovery::check_end() {
     fail(errc::missing_log_file, "open logs", io::to_text(current_log_path(how_)), {},
          "the current log, for generation " + number(run_.highest) + " does not end", "none");
   }
-  // A round notes where the next record will stand: behind the header of the next sector.
-  if (reach_.checkpoint && reach_.checkpoint->redo.value > tail_.position().value + sector_header_bytes) {
+  if (reach_.checkpoint && reach_.checkpoint->redo > tail_.position()) {
     fail(errc::log_file_corrupt, "read log", last, tail_.end,
          "all of the log before the checkpoint, which is at byte " + number(reach_.checkpoint->redo.offset()), "no further batch");
   }
