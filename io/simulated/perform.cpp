@@ -60,6 +60,11 @@ void disk_core::transfer(operation& op, open_file& file) {
   std::uint64_t bytes = op.io.bytes;
   const std::uint64_t unit = op.io.through_cache ? 1 : std::max<std::uint64_t>(op.file->facts.alignment, 1);
   if (options_.short_transfers && bytes > unit && random_.coin()) bytes = unit * (1 + random_.below(bytes / unit));
+  if (op.what == request::write && bytes < op.io.bytes) {
+    // Systems end a write early between pages: none writes a part of a sector, which a crash could then leave like that.
+    const std::uint64_t end = (op.io.offset + bytes) / sector_bytes * sector_bytes;
+    bytes = end > op.io.offset ? end - op.io.offset : op.io.bytes;
+  }
   sector_file& content = file.file->content;
   if (op.what == request::read) {
     if (file.mode == access::write) fail_with(std::errc::bad_file_descriptor);

@@ -31,8 +31,8 @@ void one_schedule(std::uint64_t seed, sums& all) {
     plan.transactions = 2 + static_cast<unsigned>(random() % 16);
     plan.clean_end = random() % 4 == 0;
     const unsigned kind = static_cast<unsigned>(random() % 8);
-    if (kind < 5) plan.power_fails_after = random() % typical;
-    else if (kind < 7) plan.power_fails_after = random() % 40;   // opening, recovery, the first batches
+    if (kind < 5) plan.power_fails_after = 1 + random() % typical;
+    else if (kind < 7) plan.power_fails_after = 1 + random() % 40;   // opening, recovery, the first batches
     const std::uint64_t before = w.disk().operations();
     const bool over = w.live(plan);
     if (over) typical = std::max<std::uint64_t>(w.disk().operations() - before, 50);

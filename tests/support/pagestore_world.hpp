@@ -42,6 +42,7 @@ struct step {
   step() = default;
   lgpos at;
   std::map<std::pair<unsigned, page_no>, std::optional<std::uint64_t>> changes;   ///< nothing: freed
+  std::set<std::pair<unsigned, page_no>> allocated;                               ///< of these
 };
 
 /// Something that must never be.
@@ -116,7 +117,8 @@ class world {
       });
     }
     asio::co_spawn(*context, life(context->get_executor(), fs, plan), done);
-    context->run();
+    // Long beyond what a life takes: a bound for the one that never ends.
+    context->run_for(std::chrono::seconds(5));
     context.reset();
     if (halted_) return false;
     if (failure) std::rethrow_exception(failure);
@@ -289,6 +291,7 @@ class world {
       const std::uint64_t stamp = random_() % 4 == 0 ? 0 : ++last_stamp_;
       if (stamp != 0) co_await put(t, key(db, n), stamp);
       mine.changes[key(db, n)] = stamp;
+      mine.allocated.insert(key(db, n));
       co_return;
     }
     state now = newest();
@@ -302,7 +305,9 @@ class world {
     const key k = at->first;
     if (what == 2) {
       co_await t.free(ids_[k.first], k.second);
-      mine.changes[k] = std::nullopt;
+      // What it allocated itself nobody hears of; another may have got the page by now.
+      if (mine.allocated.erase(k) != 0) mine.changes.erase(k);
+      else mine.changes[k] = std::nullopt;
     } else if (what == 3) {
       const auto stamp = co_await stamp_of(t, k);
       static_cast<void>(stamp);

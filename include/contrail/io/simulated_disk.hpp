@@ -41,7 +41,7 @@ struct disk_options {
   std::uint64_t capacity = std::numeric_limits<std::uint64_t>::max();    ///< bytes in sectors of 512; a name takes one
   std::chrono::microseconds least_delay{10};                             ///< each operation takes between these two, of the disk's own
   std::chrono::microseconds most_delay{200};                             ///< clock; when they are equal, operations end in their order
-  bool short_transfers = false;                                          ///< some reads and writes move fewer bytes than asked for
+  bool short_transfers = false;                                          ///< some move fewer bytes than asked for; writes, whole sectors
   disk_cancellation cancellation = disk_cancellation::seeded;
   unsigned depth = 64;                                                   ///< operations at once in one file system
   unsigned patience = 16;   ///< turns of the event loop in which nothing was asked, before the disk's clock jumps to the next completion

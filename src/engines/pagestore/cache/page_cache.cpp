@@ -53,7 +53,7 @@ void page_cache::evict() {
   while (frames_.size() > bounds_.pages && at != order_.end()) {
     const frame& f = *frames_.at(*at);
     const std::uint64_t key = *at++;
-    if (f.content != nullptr && f.first == lgpos{} && f.writing_first == lgpos{} && !f.pinned) erase(key);
+    if (f.content != nullptr && f.first == lgpos{} && f.writing_first == lgpos{} && !f.pinned && !f.loading) erase(key);
   }
 }
 
@@ -112,7 +112,7 @@ asio::awaitable<page_view> page_cache::get(std::uint8_t id, page_no n) {
     }
     co_await changed_.wait(key);
   }
-  insert(key);
+  insert(key).loading = true;
   std::exception_ptr failure;
   try {
     co_await read(key);
@@ -120,6 +120,7 @@ asio::awaitable<page_view> page_cache::get(std::uint8_t id, page_no n) {
     failure = std::current_exception();
   }
   const auto at = frames_.find(key);
+  if (at != frames_.end()) at->second->loading = false;
   if (failure && at != frames_.end() && at->second->content == nullptr) erase(key);
   changed_.notify(key);
   if (failure) std::rethrow_exception(failure);

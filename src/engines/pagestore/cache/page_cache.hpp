@@ -82,6 +82,7 @@ class page_cache {
     lgpos last;
     lgpos writing_first;         ///< of those that are being written; zero: none are
     bool pinned = false;
+    bool loading = false;        ///< somebody reads it from the file: it stays
     std::list<std::uint64_t>::iterator place;
   };
   struct written_page {

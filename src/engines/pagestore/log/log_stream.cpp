@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cstring>
 #include <utility>
 
 namespace contrail::pagestore {
@@ -120,7 +121,10 @@ asio::awaitable<void> log_stream::write_batch() {
   due_.reset();
   const lgpos behind = tip();
   writing_ = true;
-  std::error_code ec = co_await write_whole(file_, at, sealed_);
+  // From aligned memory: past the cache no sector is ever written in part.
+  if (aligned_ == nullptr || aligned_->all().size() < sealed_.size()) aligned_ = std::make_unique<page_buffer>(sealed_.size());
+  std::memcpy(aligned_->all().data(), sealed_.data(), sealed_.size());
+  std::error_code ec = co_await write_whole(file_, at, aligned_->all().first(sealed_.size()));
   if (!ec) ec = co_await calls::sync(file_);
   writing_ = false;
   if (ec) {
@@ -275,8 +279,9 @@ asio::awaitable<void> log_stream::switch_files(std::vector<attached_database> at
   calls::check(ec, "sync directory", how_.log_directory);
   prepared_ = false;
   file_.close();
-  header_ = std::move(header);
   co_await open_current();
+  // In one step: whoever asks for the log's end meanwhile must get a position that there is.
+  header_ = std::move(header);
   std::vector<std::byte> block(log_header_bytes);
   encode_log_header(header_, block);
   chain_ = first_chain(block);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "engines/pagestore/cache/page_buffer.hpp"
 #include "engines/pagestore/format/bytes.hpp"
 #include "engines/pagestore/format/log_sector.hpp"
 #include "engines/pagestore/log/log_tail.hpp"
@@ -101,6 +102,7 @@ class log_stream {
   std::uint64_t chain_ = 0;
   std::vector<std::byte> pending_;
   std::vector<std::byte> sealed_;
+  std::unique_ptr<page_buffer> aligned_;                ///< what is being written
   lgpos durable_;
   bool writing_ = false;
   bool wanted_ = false;

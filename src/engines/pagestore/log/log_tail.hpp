@@ -1,6 +1,7 @@
 #pragma once
 
 #include "engines/pagestore/format/log_header.hpp"
+#include "engines/pagestore/format/log_sector.hpp"
 
 #include <cstdint>
 
@@ -15,7 +16,8 @@ struct log_tail {
   std::uint64_t chain = 0;       ///< behind that batch
   bool closed = false;           ///< it ends with "end of generation"
   bool numbered = false;         ///< its file has a number already (no `<base>.log` is there)
-  lgpos position() const noexcept { return make_lgpos(header.generation, end); }
+  /// Where the next record would begin.
+  lgpos position() const noexcept { return make_lgpos(header.generation, end + static_cast<std::uint32_t>(sector_header_bytes)); }
 };
 
 }  // namespace contrail::pagestore
