@@ -14,6 +14,9 @@ namespace contrail::pagestore {
 
 namespace {
 
+/// Pages that a transaction remembers having read.
+constexpr std::size_t most_seen = 65536;
+
 [[noreturn]] void not_allocated(const open_database& d, page_no n, std::string_view operation) {
   fail(errc::page_not_initialized, std::string(operation), d.file.name(), {}, "an allocated page", "page " + std::to_string(n));
 }
@@ -27,10 +30,10 @@ void require_open(const transaction_state& t, std::string_view operation) {
 std::shared_ptr<transaction_state> instance_core::begin() { return std::make_shared<transaction_state>(); }
 
 // A database is in use from the first call on, so that it is not let go of under a transaction.
-void instance_core::touch(transaction_state& t, open_database& d) {
-  if (!t.databases.insert(d.id).second) return;
+void instance_core::touch(const std::shared_ptr<transaction_state>& t, open_database& d) {
+  if (!t->databases.emplace(d.id, d.dbtime).second) return;
   ++d.users;
-  open_.insert(&t);
+  open_.insert(t);
 }
 
 asio::awaitable<page_view> instance_core::view(open_database& d, page_no n, std::string_view operation) {
@@ -48,7 +51,7 @@ asio::awaitable<std::size_t> instance_core::read(std::shared_ptr<transaction_sta
   require_running();
   require_open(*t, "read page");
   open_database& d = find(in, "read page");
-  touch(*t, d);
+  touch(t, d);
   const std::size_t payload = how_.page_size - page_header_bytes;
   if (offset > payload) fail(errc::invalid_parameter, "read page", d.file.name(), {}, "an offset within the page", std::to_string(offset));
   const transaction_state::key key(in.id, n);
@@ -63,7 +66,7 @@ asio::awaitable<std::size_t> instance_core::read(std::shared_ptr<transaction_sta
   const page_view seen = co_await view(d, n, "read page");
   require_open(*t, "read page");
   // The first look counts: a page that changes between two reads cannot be written any more.
-  t->seen.emplace(key, seen.dbtime);
+  if (t->seen.size() < most_seen) t->seen.emplace(key, seen.dbtime);
   t->newest = std::max(t->newest, seen.changed);
   std::memcpy(into.data(), seen.content->all().data() + page_header_bytes + offset, count);
   co_return count;
@@ -91,7 +94,9 @@ asio::awaitable<private_page*> instance_core::own(std::shared_ptr<transaction_st
   page_view now = cache_->peek(d.id, n);
   if (now.content == nullptr) now = first;
   const auto seen = t->seen.find(key);
-  const bool stale = now.dbtime != first.dbtime || (seen != t->seen.end() && seen->second != now.dbtime);
+  bool stale = now.dbtime != first.dbtime || (seen != t->seen.end() && seen->second != now.dbtime);
+  // What it may have read and forgotten: no page that changed since it began.
+  if (seen == t->seen.end() && t->seen.size() >= most_seen) stale = stale || now.dbtime > t->databases.at(d.id);
   if (stale || owners_.count(key) != 0) {
     ++sums_.conflicts;
     fail(errc::write_conflict, std::string(operation), d.file.name(), page_offset(n, how_.page_size), "a page that nobody else changes",
@@ -120,7 +125,7 @@ asio::awaitable<void> instance_core::write(std::shared_ptr<transaction_state> t,
     fail(errc::invalid_parameter, "write page", d.file.name(), page_offset(n, how_.page_size),
          "bytes within the " + std::to_string(payload) + " of a page", std::to_string(from.size()) + " from " + std::to_string(offset) + " on");
   }
-  touch(*t, d);
+  touch(t, d);
   private_page* const page = co_await own(t, d, n, "write page");
   std::memcpy(page->content->all().data() + page_header_bytes + offset, from.data(), from.size());
 }
@@ -130,7 +135,7 @@ asio::awaitable<void> instance_core::free(std::shared_ptr<transaction_state> t, 
   require_running();
   require_open(*t, "free page");
   open_database& d = find(in, "free page");
-  touch(*t, d);
+  touch(t, d);
   private_page* const page = co_await own(t, d, n, "free page");
   if (!page->allocated) {
     page->content.reset();
@@ -188,7 +193,7 @@ asio::awaitable<page_no> instance_core::allocate(std::shared_ptr<transaction_sta
   require_running();
   require_open(*t, "allocate page");
   open_database& d = find(in, "allocate page");
-  touch(*t, d);
+  touch(t, d);
   require_room(*t);
   co_await cache_->make_room();
   page_no n = co_await find_free(d, near);
@@ -234,15 +239,15 @@ void instance_core::release(transaction_state& t) noexcept {
       d->second->search_from = std::min(d->second->search_from, key.second);
     }
   }
-  for (const std::uint8_t id : t.databases) {
+  for (const auto& [id, since] : t.databases) {
     const auto d = databases_.find(id);
     if (d != databases_.end()) --d->second->users;
   }
-  open_.erase(&t);
   t.pages.clear();
   t.seen.clear();
   t.databases.clear();
   t.over = true;
+  open_.erase(t.shared_from_this());
 }
 
 }  // namespace contrail::pagestore

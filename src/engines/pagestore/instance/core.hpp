@@ -60,6 +60,7 @@ class instance_core : public std::enable_shared_from_this<instance_core> {
   void post(std::function<void()> what);
   void abandon() noexcept;
   void stop_service() noexcept { stopping_service_ = true; }
+  bool service_stops() const noexcept { return stopping_service_; }
   const parameters& how() const noexcept { return how_; }
   const recovery_report& recovered() const noexcept { return report_; }
 
@@ -137,7 +138,7 @@ class instance_core : public std::enable_shared_from_this<instance_core> {
 
   // access.cpp
   asio::awaitable<page_view> view(open_database& d, page_no n, std::string_view operation);
-  void touch(transaction_state& t, open_database& d);
+  void touch(const std::shared_ptr<transaction_state>& t, open_database& d);
   asio::awaitable<private_page*> own(std::shared_ptr<transaction_state> t, open_database& d, page_no n, std::string_view operation);
   void require_room(const transaction_state& t);
   asio::awaitable<page_no> find_free(open_database& d, page_no near);
@@ -162,7 +163,7 @@ class instance_core : public std::enable_shared_from_this<instance_core> {
 
   std::map<std::uint8_t, std::shared_ptr<open_database>> databases_;
   std::map<page_key, transaction_state*> owners_;
-  std::set<transaction_state*> open_;
+  std::set<std::shared_ptr<transaction_state>> open_;   ///< that have touched a database
   std::uint64_t private_pages_ = 0;
 
   lgpos published_;                      ///< redo position of the checkpoint on the disk

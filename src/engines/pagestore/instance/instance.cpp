@@ -52,6 +52,7 @@ asio::awaitable<void> instance::detach(database which) {
 
 transaction instance::begin() {
   if (!core_) fail(errc::not_initialized, "begin a transaction");
+  if (core_->service_stops()) fail(errc::client_request_to_stop_service, "begin a transaction");
   return transaction(core_, core_->begin());
 }
 

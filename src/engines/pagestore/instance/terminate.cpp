@@ -48,7 +48,8 @@ asio::awaitable<void> instance_core::terminate(term_mode how) {
   state_ = state::ending;
   while (!open_.empty()) {
     ++sums_.rollbacks;
-    release(**open_.begin());
+    const std::shared_ptr<transaction_state> t = *open_.begin();
+    release(*t);
   }
   if (how != term_mode::complete && cache_) cache_->stop();
   if (how == term_mode::dirty && log_) log_->stop(false);

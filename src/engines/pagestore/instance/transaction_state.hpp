@@ -8,7 +8,6 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <set>
 #include <utility>
 
 namespace contrail::pagestore {
@@ -23,12 +22,12 @@ struct private_page {
 };
 
 /// What a transaction knows. On the instance's strand, but for the atomics.
-struct transaction_state {
+struct transaction_state : std::enable_shared_from_this<transaction_state> {
   using key = std::pair<std::uint8_t, page_no>;
   transaction_state() = default;
   std::map<key, private_page> pages;
   std::map<key, std::uint64_t> seen;        ///< dbtime of the pages it has read
-  std::set<std::uint8_t> databases;         ///< touched
+  std::map<std::uint8_t, std::uint64_t> databases;   ///< touched; with their dbtime at that moment
   lgpos newest;                             ///< that it has read
   std::atomic<bool> over{false};
   std::atomic<bool> busy{false};            ///< a call is running

@@ -74,7 +74,10 @@ void log_stream::expect_soon() noexcept {
   tick_.cancel();
 }
 
-void log_stream::refuse() const { fail(errc::log_write_fail, "write log", path(current_log_name(how_.base_name)).string()); }
+void log_stream::refuse() const {
+  if (!broken_) fail(errc::term_in_progress, "write log", path(current_log_name(how_.base_name)).string());
+  fail(errc::log_write_fail, "write log", path(current_log_name(how_.base_name)).string(), {}, {}, broken_.message());
+}
 
 asio::awaitable<void> log_stream::settle(lgpos at) {
   while (durable_ < at) {

@@ -54,7 +54,8 @@ class log_stream {
   lgpos tip() const noexcept;
   /// Everything that begins before this is on stable storage.
   lgpos durable() const noexcept { return durable_; }
-  /// Until everything that begins before `at` is durable; asks for it to be written. Fails with -510 when that cannot be.
+  /// Until everything that begins before `at` is durable; asks for it to be written. Fails with -510 when that cannot be, -1000 when it is
+  /// not going to be.
   [[nodiscard]] asio::awaitable<void> settle(lgpos at);
   /// The same with the record that begins at `at`.
   [[nodiscard]] asio::awaitable<void> make_durable(lgpos at) { return settle(lgpos{at.value + 1}); }
