@@ -7,6 +7,7 @@
 #include <functional>
 #include <string>
 #include <utility>
+#include <vector>
 
 using namespace contrail::pagestore;
 using contrail::errc;
@@ -138,6 +139,17 @@ TEST_CASE("pagestore database file: which copy of the header counts", "[pagestor
       disk.write_file("/store/a.db", file);
       CHECK(opened(disk, &half) == newer);
       CHECK(half);
+      // An update begins with the copy that is not in force, and mends what was left half done.
+      simulated_disk next = sweep::copy_of(disk);
+      REQUIRE(sweep::run_plain(next, [](file_system fs) { return update_it(fs, 400); }).good());
+      std::vector<std::uint64_t> order;
+      for (const contrail::io::disk_event& event : next.log()) {
+        if (event.what == contrail::io::disk_request::write) order.push_back(event.offset);
+        if (event.what == contrail::io::disk_request::sync) order.push_back(1);
+      }
+      CHECK((order == std::vector<std::uint64_t>{at == 0 ? page_size : 0, 1, at, 1}));
+      CHECK(opened(next, &half).dbtime == 400);
+      CHECK_FALSE(half);
     }
     std::string file = sound;
     file[100] = file[page_size + 100] = 'x';
