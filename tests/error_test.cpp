@@ -30,7 +30,7 @@ TEST_CASE("error: numbers, names and messages", "[error]") {
     CHECK(ec.message().back() != '.');
     for (const char c : name) CHECK((c == '_' || (c >= 'a' && c <= 'z')));
   }
-  CHECK(known == 93);
+  CHECK(known == 95);
   CHECK(std::string(contrail::category().name()) == "contrail");
   CHECK(contrail::name_of(make_error_code(errc::backup_in_progress)) == "backup_in_progress");
   CHECK(contrail::name_of({}).empty());
