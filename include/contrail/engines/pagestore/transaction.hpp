@@ -47,8 +47,8 @@ class transaction {
   [[nodiscard]] asio::awaitable<std::size_t> read(database in, page_no page, std::size_t offset, asio::mutable_buffer into);
   /// Puts bytes at `offset` of the payload; all must fit (`errc::invalid_parameter`).
   [[nodiscard]] asio::awaitable<void> write(database in, page_no page, std::size_t offset, asio::const_buffer from);
-  /// A page of zeros, at or behind `near` where there is one. A full disk: `errc::disk_full`, for this call alone.
-  [[nodiscard]] asio::awaitable<page_no> allocate(database in, page_no near = 1);
+  /// A page of zeros, at or behind `hint` where there is one. A full disk: `errc::disk_full`, for this call alone.
+  [[nodiscard]] asio::awaitable<page_no> allocate(database in, page_no hint = 1);
   [[nodiscard]] asio::awaitable<void> free(database in, page_no page);
   /// The end of the transaction, unless it fails with -1069, -529 (no room for logs) or -1808 (the disk of a database has been full for
   /// long): then it stays open. A durable commit that only read waits until what it has read is durable.

@@ -151,8 +151,8 @@ asio::awaitable<void> instance_core::free(std::shared_ptr<transaction_state> t, 
 }
 
 // A page that is free in the committed state and that nobody has reserved; 0 when there is none.
-asio::awaitable<page_no> instance_core::find_free(open_database& d, page_no near) {
-  const page_no from = std::max(std::min(near, d.pages), d.search_from);
+asio::awaitable<page_no> instance_core::find_free(open_database& d, page_no hint) {
+  const page_no from = std::max(std::min(hint, d.pages), d.search_from);
   bool from_the_start = from == d.search_from;
   page_no n = from;
   bool lowest = from_the_start;
@@ -188,7 +188,7 @@ asio::awaitable<page_no> instance_core::find_free(open_database& d, page_no near
   }
 }
 
-asio::awaitable<page_no> instance_core::allocate(std::shared_ptr<transaction_state> t, database in, page_no near) {
+asio::awaitable<page_no> instance_core::allocate(std::shared_ptr<transaction_state> t, database in, page_no hint) {
   const call_guard running(*this);
   require_running();
   require_open(*t, "allocate page");
@@ -196,12 +196,12 @@ asio::awaitable<page_no> instance_core::allocate(std::shared_ptr<transaction_sta
   touch(t, d);
   require_room(*t);
   co_await cache_->make_room();
-  page_no n = co_await find_free(d, near);
+  page_no n = co_await find_free(d, hint);
   while (n == 0) {
     co_await grow(d, d.pages + 1);
     require_running();
     require_open(*t, "allocate page");
-    n = co_await find_free(d, near);
+    n = co_await find_free(d, hint);
   }
   require_open(*t, "allocate page");
   require_room(*t);

@@ -86,7 +86,7 @@ class instance_core : public std::enable_shared_from_this<instance_core> {
   asio::awaitable<std::size_t> read(std::shared_ptr<transaction_state> t, database in, page_no n, std::size_t offset,
                                     asio::mutable_buffer into);
   asio::awaitable<void> write(std::shared_ptr<transaction_state> t, database in, page_no n, std::size_t offset, asio::const_buffer from);
-  asio::awaitable<page_no> allocate(std::shared_ptr<transaction_state> t, database in, page_no near);
+  asio::awaitable<page_no> allocate(std::shared_ptr<transaction_state> t, database in, page_no hint);
   asio::awaitable<void> free(std::shared_ptr<transaction_state> t, database in, page_no n);
   asio::awaitable<commit_info> commit(std::shared_ptr<transaction_state> t, durability how);
   void rollback(transaction_state& t) noexcept;
@@ -141,7 +141,7 @@ class instance_core : public std::enable_shared_from_this<instance_core> {
   void touch(const std::shared_ptr<transaction_state>& t, open_database& d);
   asio::awaitable<private_page*> own(std::shared_ptr<transaction_state> t, open_database& d, page_no n, std::string_view operation);
   void require_room(const transaction_state& t);
-  asio::awaitable<page_no> find_free(open_database& d, page_no near);
+  asio::awaitable<page_no> find_free(open_database& d, page_no hint);
 
   // commit.cpp
   lgpos append_commit(transaction_state& t, durability how);

@@ -109,16 +109,17 @@ asio::awaitable<database> instance_core::publish(std::shared_ptr<open_database> 
   const lgpos at = log_->append(bytes);
   d->attached = true;
   co_await log_->make_durable(at);
-  const std::shared_ptr<log_stream> log = log_;
-  const std::function<void(database_header&)> change = [at, log, &d](database_header& h) {
-    h.log = log->header().log;
+  // No round runs meanwhile: it might delete a log that the header, not being dirty yet, would go on asking for.
+  const detail::async_mutex::guard no_round = co_await rounding_.lock();
+  const std::function<void(database_header&)> change = [this, at, d](database_header& h) {
+    h.log = log_->header().log;
     h.state = database_state::dirty;
     h.id = d->id;
-    h.min_required = at.generation();
-    h.max_required = log->generation();
+    h.redo = std::max(at, published_);
+    h.min_required = h.redo.generation();
+    h.max_required = log_->generation();
     h.max_committed = h.max_required;
     h.attached = at;
-    h.redo = at;
     h.backups[full_current] = backup_record();
     h.backups[snapshot_current] = backup_record();
   };

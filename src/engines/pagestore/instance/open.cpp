@@ -120,6 +120,10 @@ asio::awaitable<void> instance_core::start() {
   std::exception_ptr failure;
   try {
     recovery_outcome found = co_await soft_recovery(fs_, how_);
+    if (found.tail && found.tail->header.file_bytes != how_.log_file_size) {
+      fail(errc::invalid_parameter, "open instance", how_.log_directory.string(), {},
+           "log_file_size of " + std::to_string(found.tail->header.file_bytes) + ", as these logs have", std::to_string(how_.log_file_size));
+    }
     report_.ran = found.ran;
     report_.first = found.start.generation();
     report_.last = found.tail ? found.tail->header.generation : 0;

@@ -70,10 +70,10 @@ asio::awaitable<void> transaction::write(database in, page_no page, std::size_t 
   co_await instance_core::call(core, core->write(state_, in, page, offset, from));
 }
 
-asio::awaitable<page_no> transaction::allocate(database in, page_no near) {
+asio::awaitable<page_no> transaction::allocate(database in, page_no hint) {
   const one_call mine(state_);
   const auto core = core_;
-  const page_no n = co_await instance_core::call(core, core->allocate(state_, in, near));
+  const page_no n = co_await instance_core::call(core, core->allocate(state_, in, hint));
   co_return n;
 }
 
