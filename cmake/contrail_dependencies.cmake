@@ -29,7 +29,7 @@ if(CONTRAIL_SQLITE AND CONTRAIL_SQLITE_TARGET)
   endif()
   set(SQLite3_FOUND TRUE)
   set(contrail_sqlite_library ${CONTRAIL_SQLITE_TARGET})
-elseif(CONTRAIL_SQLITE AND CMAKE_CROSSCOMPILING)
+elseif(CONTRAIL_SQLITE AND WIN32 AND CMAKE_CROSSCOMPILING)
   # Debian has none for mingw-w64: .ci/windows-sqlite makes it, with the sqlite3 program that the tests start.
   set(CONTRAIL_CROSS_SQLITE ${PROJECT_SOURCE_DIR}/build/windows-sqlite CACHE PATH "Cross builds: a folder with SQLite's include, lib and bin")
   if(EXISTS ${CONTRAIL_CROSS_SQLITE}/complete)
