@@ -1,5 +1,6 @@
 // SQLite's engine where it meets what only Windows has: long names, names beyond the code page, sharing.
 #include "support/sqlite_copy.hpp"
+#include "support/sqlite_in_process.hpp"
 #include "support/sqlite_processes.hpp"
 
 #include <contrail/io/file_names.hpp>
@@ -86,4 +87,58 @@ TEST_CASE("sqlite on Windows: what somebody keeps to himself is told as that", "
   ::CloseHandle(other);
   CHECK_FALSE(code_of([&] { copy_by_hand(file, place / "set"); }));
   CHECK_FALSE(code_of([&] { hold(file); }));
+}
+
+TEST_CASE("sqlite on Windows: a short name, beside which SQLite keeps another log, is refused, and so is a log that stands there", "[sqlite_windows]") {
+  const temp_directory place;
+  const auto file = place / "a database of a long name.db";
+  make_wal_database(file, 20);
+  WIN32_FIND_DATAW found{};
+  const HANDLE search = ::FindFirstFileW(file.c_str(), &found);
+  REQUIRE(search != INVALID_HANDLE_VALUE);
+  ::FindClose(search);
+  if (found.cAlternateFileName[0] == L'\0') {
+    WARN("skipped: this file system has no short names");
+    return;
+  }
+  const auto alias = place / std::filesystem::path(found.cAlternateFileName);
+  std::string words;
+  // By its name, with nobody there.
+  CHECK(code_of([&] { copy_by_hand(alias, place / "set"); }, &words) == errc::invalid_path);
+  CHECK(words.find("its short name") != std::string::npos);
+  CHECK(code_of([&] { hold(alias); }) == errc::invalid_path);
+  CHECK_FALSE(code_of([&] { copy_by_hand(file, place / "set"); }));
+  {
+    // An application that came by the short name: its log is not the one beside the long name.
+    connection app(alias);
+    app.run("PRAGMA wal_autocheckpoint=0; " + add_rows(10));
+    REQUIRE(std::filesystem::exists(alias.string() + "-wal"));
+    REQUIRE_FALSE(std::filesystem::exists(file.string() + "-wal"));
+    CHECK(code_of([&] { copy_by_hand(file, place / "set"); }, &words) == errc::invalid_path);
+    CHECK(words.find(alias.filename().string() + "-") != std::string::npos);
+    CHECK(code_of([&] { hold(file); }) == errc::invalid_path);
+    CHECK(code_of([&] { copy_by_hand(alias, place / "set"); }) == errc::invalid_path);
+    // In its own process.
+    asio::io_context context;
+    sqlite_engine from(context.get_executor(), app.db, sqlite_of_this_program());
+    CHECK(code_of([&] {
+            run_on(context, 1, [&]() -> asio::awaitable<void> {
+              std::shared_ptr<void> claim = co_await from.claim();
+              claim.reset();
+            });
+          }) == errc::invalid_path);
+    CHECK_FALSE(std::filesystem::exists(file.string() + "-wal"));
+  }
+  // One that comes while the backup runs.
+  std::unique_ptr<connection> late;
+  const auto come = [&](const std::string& step) {
+    if (step == "page" && !late) {
+      late = std::make_unique<connection>(alias);
+      late->run(add_rows(1));
+    }
+  };
+  CHECK(code_of([&] { copy_by_hand(file, place / "set", come); }) == errc::invalid_path);
+  CHECK(late);
+  late.reset();
+  CHECK_FALSE(code_of([&] { copy_by_hand(file, place / "set"); }));
 }

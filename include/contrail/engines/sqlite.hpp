@@ -26,12 +26,13 @@ struct sqlite_options {
 
 /// A SQLite database in WAL mode, reached through a connection of its own.
 ///
-/// Named by its path it must be a database that only *other* processes have open: SQLite's locks are POSIX locks, and closing any second
-/// descriptor of the file drops those of a connection in this process, so claim refuses a file that this process has open (-1207). A
-/// process backs up its own database by naming its connection instead (docs/guide.md, "In your own process").
+/// Named by its path it must be a database that only *other* processes have open: on POSIX systems closing any second descriptor of the
+/// file drops the locks of a connection in this process, so claim refuses there a file that this process has open (-1207). (On Windows each
+/// lock belongs to its handle: it is served.) A process backs up its own database by naming its connection instead (docs/guide.md, "In
+/// your own process").
 ///
 /// Refused as well: not WAL mode -516, incremental -526, a hot rollback journal or a recovery elsewhere -523, an exclusive lock elsewhere
-/// -1207 after `busy_timeout`, several hard links -1023, no database -1206.
+/// -1207 after `busy_timeout`, several hard links, or a short name (Windows), -1023, no database -1206.
 /// The source is never changed, but for what any leaving connection does: the last one merges the log into the database; by path, except
 /// a log that a crashed application left. After a backup that succeeded a log with more than 4 MiB is merged by a passive checkpoint, so
 /// that no writer does it within a commit. SQLite's calls block; they run on a worker of the engine.

@@ -212,6 +212,7 @@ void reader::check() const {
     fail(errc::source_replaced, "check the database's file", path, {}, "the file that the backup began with",
          now ? "another file: it was replaced" : "no file: it was removed");
   }
+  refuse_other_log(where_.path);
   const auto log = look_at(log_path_);
   const auto index = look_at(index_path_);
   // A process that finds no log, or no index, makes a new one and goes on there: nothing that it commits would be in the backup, and

@@ -54,6 +54,8 @@ inline std::optional<name_facts> look_at(const std::filesystem::path& path) noex
 }
 /// The absolute name under which SQLite keeps the log: links are resolved as it does it, or refused where it does not.
 std::filesystem::path resolve(const std::filesystem::path& path, std::error_code& ec);
+/// Has the file, which was resolved, another name under which a log stands (a short one)? Fails with `errc::invalid_path`.
+void refuse_other_log(const std::filesystem::path& path);
 /// The path as SQLite takes it.
 std::string for_sqlite(const std::filesystem::path& path);
 /// Opens for reading, never for a terminal, never through to a child, and keeps nobody from anything.

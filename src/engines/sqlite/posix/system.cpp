@@ -115,6 +115,8 @@ std::filesystem::path resolve(const std::filesystem::path& path, std::error_code
   return out;
 }
 
+void refuse_other_log(const std::filesystem::path&) {}   // hard links are counted
+
 std::string for_sqlite(const std::filesystem::path& path) { return path.native(); }
 
 descriptor open_for_reading(const std::filesystem::path& path, std::error_code& ec) noexcept {

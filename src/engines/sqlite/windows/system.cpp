@@ -16,6 +16,7 @@ namespace {
 constexpr DWORD shared_first = 0x40000002;
 constexpr DWORD shared_count = 510;
 
+constexpr const char* looking = "look at the database";
 constexpr DWORD share_all = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
 constexpr std::wstring_view verbatim = L"\\\\?\\";
 constexpr std::wstring_view verbatim_share = L"\\\\?\\UNC\\";
@@ -51,6 +52,36 @@ std::wstring whole_name(Fill fill, const std::wstring& from, std::error_code& ec
     if (fits) {
       return out;
     }
+  }
+}
+
+/// What the directory says of the name's last part, which is no pattern.
+bool find(const std::wstring& path, WIN32_FIND_DATAW& out) noexcept {
+  try {
+    const HANDLE search = ::FindFirstFileW(system_name(path).c_str(), &out);
+    if (search == INVALID_HANDLE_VALUE) {
+      return false;
+    }
+    ::FindClose(search);
+    return true;
+  } catch (...) {
+    return false;
+  }
+}
+
+/// `full` is what SQLite makes of `given`, and is there.
+void refuse_other_name(const std::filesystem::path& given, const std::filesystem::path& full) {
+  const std::wstring name = full.filename().native();
+  WIN32_FIND_DATAW found{};
+  if (!find(full.native(), found)) {
+    if (name.find(L'~') != std::wstring::npos) {
+      fail(errc::invalid_path, looking, given.string(), {}, "the database's long name",
+           "a name that may be a short one; the directory cannot be read to tell. Give the right to list it, or use a name without '~'");
+    }
+  } else if ((found.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY) == 0 &&
+             ::CompareStringOrdinal(found.cFileName, -1, name.data(), static_cast<int>(name.size()), TRUE) != CSTR_EQUAL) {
+    fail(errc::invalid_path, looking, given.string(), {}, "the database's long name, " + std::filesystem::path(found.cFileName).string(),
+         "its short name, under which SQLite keeps another log; every process must open the database by the long one");
   }
 }
 
@@ -119,8 +150,24 @@ std::optional<name_facts> look_at(const std::filesystem::path& path, std::error_
   return out;
 }
 
-// SQLite follows no links here, and keeps the log beside the name by which a database is opened. Of the ways to write that name, the short
-// ones (REPORT~1.DB) are made long: they would give the log another name.
+void refuse_other_log(const std::filesystem::path& path) {
+  WIN32_FIND_DATAW found{};
+  if (!find(path.native(), found) || found.cAlternateFileName[0] == L'\0') {
+    return;
+  }
+  const std::filesystem::path other = path.parent_path() / found.cAlternateFileName;
+  for (const char* const suffix : {"-wal", "-shm", "-journal"}) {
+    const std::filesystem::path beside_other = beside(other, suffix);
+    if (look_at(beside_other)) {
+      fail(errc::invalid_path, looking, path.string(), {}, "a database that is opened by its long name only",
+           beside_other.filename().string() + " stands beside it: an application opens it, or opened it, by its short name, and what that wrote may "
+           "stand there alone. Open the database once by the name " + other.filename().string() + ", close it, and use the long name from then on");
+    }
+  }
+}
+
+// SQLite follows no links here, and keeps the log beside the name by which a database is opened: the short form of that name (REPORT~1.DB),
+// which it does not make long, gives the log another name.
 std::filesystem::path resolve(const std::filesystem::path& path, std::error_code& ec) {
   const std::wstring full = whole_name(&::GetFullPathNameW, std::filesystem::path(path).make_preferred().native(), ec);
   const descriptor file = ec ? descriptor() : open_with(full, FILE_READ_ATTRIBUTES, share_all, FILE_FLAG_BACKUP_SEMANTICS | FILE_FLAG_OPEN_REPARSE_POINT, ec);
@@ -133,6 +180,7 @@ std::filesystem::path resolve(const std::filesystem::path& path, std::error_code
     fail(errc::invalid_path, "look at the database", path.string(), {}, "the file itself, by the name that the application opens",
          "a symbolic link, which SQLite does not follow to the log");
   }
+  refuse_other_name(path, full);
   std::error_code as_it_is;
   std::wstring name = whole_name([](LPCWSTR from, DWORD units, LPWSTR to, LPWSTR*) { return ::GetLongPathNameW(from, to, units); }, system_name(full), as_it_is);
   if (as_it_is) {
@@ -140,9 +188,11 @@ std::filesystem::path resolve(const std::filesystem::path& path, std::error_code
   }
   // Without the prefix, as people write it, and as long as that leads to the same file.
   if (name.starts_with(verbatim_share)) {
-    return L"\\\\" + name.substr(verbatim_share.size());
+    name = L"\\\\" + name.substr(verbatim_share.size());
   }
-  return name.starts_with(verbatim) && name.size() > 5 && name[5] == L':' ? name.substr(verbatim.size()) : name;
+  std::filesystem::path out = name.starts_with(verbatim) && name.size() > 5 && name[5] == L':' ? name.substr(verbatim.size()) : name;
+  refuse_other_log(out);
+  return out;
 }
 
 std::string for_sqlite(const std::filesystem::path& path) {
@@ -181,10 +231,10 @@ bool is_kept_by_others(std::error_code ec) noexcept {
 }
 
 bool others_hold_locks(const std::filesystem::path& database) noexcept {
-  // Who has it open to write, as nearly every connection has, is found without a lock of ours, which somebody could trip over. Whoever
-  // comes while this handle is open is asked by SQLite to try again.
+  // Who comes while our lock is there, for a moment, finds the database busy and tries again. (A file that could not be opened to write
+  // SQLite would open for reading only, and leave the application with that.)
   std::error_code ec;
-  const descriptor file = open_with(database, GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_DELETE, 0, ec);
+  const descriptor file = open_with(database, GENERIC_READ, share_all, 0, ec);
   if (!file) {
     return is_kept_by_others(ec);
   }
