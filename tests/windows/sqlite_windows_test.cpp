@@ -9,6 +9,9 @@
 
 #include <windows.h>
 
+#include <atomic>
+#include <thread>
+
 using namespace contrail;
 using namespace contrail::test;
 
@@ -141,4 +144,53 @@ TEST_CASE("sqlite on Windows: a short name, beside which SQLite keeps another lo
   CHECK(late);
   late.reset();
   CHECK_FALSE(code_of([&] { copy_by_hand(file, place / "set"); }));
+}
+
+TEST_CASE("sqlite on Windows: a read-only database is not replaced, and its log stays", "[sqlite_windows]") {
+  const temp_directory place;
+  const auto file = place / "app.db";
+  make_wal_database(file, 20);
+  sqlite_shell writer(file);
+  writer.ask("PRAGMA wal_autocheckpoint=0; " + add_rows(10));
+  writer.kill();
+  const std::string database = read_file(file);
+  const std::string log = read_file(file.string() + "-wal");
+  REQUIRE(!log.empty());
+  REQUIRE(::SetFileAttributesW(file.c_str(), FILE_ATTRIBUTE_READONLY) != 0);
+  std::string words;
+  CHECK(code_of([&] { hold(file); }, &words) == errc::file_access_denied);
+  CHECK(words.find("read-only") != std::string::npos);
+  CHECK(read_file(file) == database);
+  CHECK(read_file(file.string() + "-wal") == log);
+  REQUIRE(::SetFileAttributesW(file.c_str(), FILE_ATTRIBUTE_NORMAL) != 0);
+  CHECK(content_of(file).find("\n30|") != std::string::npos);
+  CHECK_FALSE(code_of([&] { hold(file); }));
+}
+
+TEST_CASE("sqlite on Windows: the database is kept from others before the files beside it are", "[sqlite_windows]") {
+  // Who could open the database but not its log would go on, and read only, for as long as he lives.
+  const temp_directory place;
+  const auto file = place / "app.db";
+  make_wal_database(file, 20);
+  write_file(file.string() + "-wal", "");
+  const HANDLE log = ::CreateFileW((file.native() + L"-wal").c_str(), GENERIC_READ, 0, nullptr, OPEN_EXISTING, 0, nullptr);
+  REQUIRE(log != INVALID_HANDLE_VALUE);
+  std::error_code code;
+  std::atomic<bool> ended = false;
+  std::thread holding([&] {
+    code = code_of([&] { hold(file); });   // waits for the log for a while
+    ended = true;
+  });
+  bool kept = false;
+  while (!kept && !ended) {
+    const HANDLE other = ::CreateFileW(file.c_str(), GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, nullptr, OPEN_EXISTING, 0, nullptr);
+    kept = other == INVALID_HANDLE_VALUE && ::GetLastError() == ERROR_SHARING_VIOLATION;
+    if (other != INVALID_HANDLE_VALUE) ::CloseHandle(other);
+    ::Sleep(5);
+  }
+  holding.join();
+  CHECK(kept);
+  CHECK(code == errc::database_locked);
+  ::CloseHandle(log);
+  CHECK_FALSE(code_of([&] { hold(file); }));
 }
