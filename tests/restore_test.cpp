@@ -6,6 +6,8 @@
 #include <catch2/catch.hpp>
 
 #include <filesystem>
+#include <functional>
+#include <utility>
 
 namespace fs = std::filesystem;
 using contrail::errc;
@@ -86,6 +88,68 @@ TEST_CASE("restore: what is in the way is refused before anything is written", "
   p.overwrite = true;
   p.restore();
   CHECK(repo_names(p.into) == std::vector<std::string>{"one.db", "sub/", "sub/deep/", "sub/deep/three.db", "sub/two.db"});
+  CHECK(p.with.holding == 0);
+}
+
+namespace {
+
+/// Lets somebody come in the moment in which nothing keeps the old file from others.
+class open_for_a_moment final : public contrail::restorer {
+ public:
+  explicit open_for_a_moment(repo_restorer& inner) : inner_(inner) {}
+  std::function<void()> comes;
+  std::string_view engine() const noexcept override { return inner_.engine(); }
+  asio::awaitable<void> check_chain(std::vector<std::shared_ptr<const contrail::manifest>> chain) override {
+    co_await inner_.check_chain(std::move(chain));
+  }
+  asio::awaitable<std::vector<std::string>> recover(const contrail::recovery& work) override {
+    std::vector<std::string> out = co_await inner_.recover(work);
+    co_return out;
+  }
+  std::vector<std::string> companions(std::string_view file) const override { return inner_.companions(file); }
+  asio::awaitable<std::shared_ptr<void>> hold_target(std::filesystem::path file) override {
+    std::shared_ptr<void> out = co_await inner_.hold_target(std::move(file));
+    co_return out;
+  }
+  void before_replacing(const std::shared_ptr<void>&) noexcept override { comes(); }
+
+ private:
+  repo_restorer& inner_;
+};
+
+}  // namespace
+
+TEST_CASE("restore: what somebody leaves beside the old file in its last moment is not taken for part of the new one", "[restore]") {
+  repo_restore_place p;
+  const std::vector<repo_file> content = repo_one_database();
+  p.back_up(content);
+  fs::create_directory(p.into);
+  write_file(p.into / "app.db", "old");
+  open_for_a_moment with(p.with);
+  contrail::restore_options options;
+  options.overwrite = true;
+  options.memory = 4 << 20;
+  options.files = &p.files;
+  const auto restoring = [&] {
+    run_on(p.context, 1, [&]() -> asio::awaitable<void> { (void)co_await contrail::restore(p.repo, with, p.into, options); });
+  };
+  SECTION("a log, which is removed") {
+    with.comes = [&] { write_file(p.into / "app.db-log", "of the old one"); };
+    restoring();
+    CHECK(repo_names(p.into) == std::vector<std::string>{"app.db"});
+  }
+  SECTION("what cannot be removed is told") {
+    with.comes = [&] { fs::create_directory(p.into / "app.db-log"); };
+    try {
+      restoring();
+      FAIL("nothing was said");
+    } catch (const error& e) {
+      CHECK(e.code() == errc::set_exists);
+      CHECK(e.details().file == (p.into / "app.db-log").string());
+      CHECK(e.details().found.find("remove it before") != std::string::npos);
+    }
+  }
+  CHECK(read_file(p.into / "app.db") == content[0].bytes);
   CHECK(p.with.holding == 0);
 }
 

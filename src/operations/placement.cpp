@@ -82,15 +82,8 @@ asio::awaitable<void> placement::hold_existing() {
   }
 }
 
-asio::awaitable<void> placement::place_one(const std::filesystem::path& work, const std::string& name) {
-  const std::filesystem::path target = into_ / io::to_path(name);
-  co_await calls::make_parents(fs_, into_, name, operation_, &made_);
-  // Asked again: much time has passed.
-  const bool there = co_await is_there(name, false);
-  if (there && held_.count(name) == 0) {
-    held_.emplace(name, nullptr);
-    co_await hold_existing();
-  }
+// Were there any? What cannot be removed fails here.
+asio::awaitable<bool> placement::remove_companions(std::string name) {
   bool removed = false;
   const std::vector<std::string> companions = with_.companions(name);
   for (const std::string& companion : companions) {
@@ -101,6 +94,19 @@ asio::awaitable<void> placement::place_one(const std::filesystem::path& work, co
     if (!calls::is_missing(ec)) calls::check(ec, operation_, path);
     removed = true;
   }
+  co_return removed;
+}
+
+asio::awaitable<void> placement::place_one(const std::filesystem::path& work, const std::string& name) {
+  const std::filesystem::path target = into_ / io::to_path(name);
+  co_await calls::make_parents(fs_, into_, name, operation_, &made_);
+  // Asked again: much time has passed.
+  const bool there = co_await is_there(name, false);
+  if (there && held_.count(name) == 0) {
+    held_.emplace(name, nullptr);
+    co_await hold_existing();
+  }
+  const bool removed = co_await remove_companions(name);
   if (removed) {
     const std::filesystem::path directory = calls::directory_of(target);
     const std::error_code ec = co_await calls::sync_directory(fs_, directory);
@@ -111,6 +117,15 @@ asio::awaitable<void> placement::place_one(const std::filesystem::path& work, co
     with_.before_replacing(held_.at(name));
     const std::error_code ec = co_await calls::rename(fs_, from, target);
     calls::check(ec, operation_, target);
+    // Where the hold had to end for that, somebody may have come to the old file and left again: what he left beside it is not the new one's.
+    try {
+      const bool foreign = co_await remove_companions(name);
+      (void)foreign;
+    } catch (const error& e) {
+      fail(e.code(), operation_, e.details().file, {}, "nothing that would be taken for part of the new " + name,
+           "a file that came while that was put in place, and cannot be removed: " + e.details().found +
+               "; remove it before anybody opens the new one, or restore again");
+    }
     co_return;
   }
   const std::error_code ec = co_await calls::rename_new(fs_, from, target);

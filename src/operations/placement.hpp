@@ -45,6 +45,7 @@ class placement {
 
  private:
   asio::awaitable<bool> is_there(std::string name, bool companion);
+  asio::awaitable<bool> remove_companions(std::string name);
   asio::awaitable<void> place_one(const std::filesystem::path& work, const std::string& name);
 
   io::file_system fs_;
