@@ -109,8 +109,8 @@ void remove_read_only(const std::wstring& path, DWORD attributes) {
   anyway.Flags =
       FILE_DISPOSITION_FLAG_DELETE | FILE_DISPOSITION_FLAG_POSIX_SEMANTICS | FILE_DISPOSITION_FLAG_IGNORE_READONLY_ATTRIBUTE;
   if (::SetFileInformationByHandle(file.get(), disposition_with_flags, &anyway, sizeof anyway) != 0) return;
-  if (!is_unknown_here(::GetLastError())) fail_now();
-  // Before Windows 10 1809, and on other file systems than NTFS.
+  // Before Windows 10 1809, where the flag is unknown or not heeded (denied), and on other file systems than NTFS.
+  if (!is_unknown_here(::GetLastError()) && ::GetLastError() != ERROR_ACCESS_DENIED) fail_now();
   BY_HANDLE_FILE_INFORMATION facts{};
   check(::GetFileInformationByHandle(file.get(), &facts));
   if (!set_attributes(file.get(), attributes & ~static_cast<DWORD>(FILE_ATTRIBUTE_READONLY))) fail_now();
@@ -188,7 +188,10 @@ void make_directory(const std::wstring& path) {
   if (::CreateDirectoryW(path.c_str(), nullptr) != 0) return;
   const DWORD why = ::GetLastError();
   // Of the root of a volume it is "denied".
-  if (::GetFileAttributesW(path.c_str()) != INVALID_FILE_ATTRIBUTES) throw std::system_error(std::make_error_code(std::errc::file_exists));
+  if (::GetFileAttributesW(path.c_str()) != INVALID_FILE_ATTRIBUTES) {
+    refuse_short_name(path);
+    throw std::system_error(std::make_error_code(std::errc::file_exists));
+  }
   throw std::system_error(windows_error(why));
 }
 

@@ -13,6 +13,11 @@ namespace contrail::calls {
 
 namespace {
 
+/// The name is taken by what is called otherwise, of which the I/O layer has a code of its own (short names on Windows).
+bool is_another(std::error_code ec) noexcept {
+  return is_taken(ec) && ec.category() != std::generic_category() && ec.category() != std::system_category();
+}
+
 const auto& token() {
   static const auto value = asio::experimental::as_tuple(asio::use_awaitable);
   return value;
@@ -140,7 +145,7 @@ asio::awaitable<void> make_parents(io::file_system fs, const std::filesystem::pa
       if (made != nullptr) made->push_back(directory);
       continue;
     }
-    if (!is_taken(ec)) check(ec, operation, directory);
+    if (!is_taken(ec) || is_another(ec)) check(ec, operation, directory);
     const found there = co_await stat(fs, directory);
     check(there.ec, operation, directory);
     if (there.entry.type != io::entry_type::directory) {

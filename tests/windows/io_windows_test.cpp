@@ -3,6 +3,7 @@
 #include <contrail/io/file_system.hpp>
 #include <contrail/io/kept_descriptors.hpp>
 
+#include "async/file_calls.hpp"
 #include "support/io_backends.hpp"
 #include "support/run.hpp"
 #include "support/temp_directory.hpp"
@@ -348,6 +349,28 @@ TEST_CASE("io_windows: another file's short name is neither replaced, written no
     auto [all] = co_await fs.async_remove_all(alias, as_result);
     CHECK(all == std::errc::file_exists);
     CHECK(read_file(dir / "a very long name.data") == content);
+    // Nor is a directory taken for another.
+    std::filesystem::create_directory(dir / "a very long directory.data");
+    const HANDLE again = ::FindFirstFileW(system_path(dir / "a very long directory.data").c_str(), &found);
+    REQUIRE(again != INVALID_HANDLE_VALUE);
+    ::FindClose(again);
+    const std::string short_directory = std::filesystem::path(found.cAlternateFileName).string();
+    REQUIRE(!short_directory.empty());
+    auto [taken] = co_await fs.async_make_directory(dir / short_directory, as_result);
+    CHECK(taken == std::errc::file_exists);
+    CHECK(taken.message().find("short form") != std::string::npos);
+    const std::string below = short_directory + "/f";
+    std::string refused;
+    try {
+      co_await calls::make_parents(fs, dir.path(), below, "make directories", nullptr);
+    } catch (const std::system_error& e) {
+      refused = e.what();
+    }
+    CHECK(refused.find("short form") != std::string::npos);
+    auto [plain] = co_await fs.async_make_directory(dir / "a very long directory.data", as_result);
+    CHECK(plain == std::errc::file_exists);
+    const std::string below_long = "a very long directory.data/f";
+    co_await calls::make_parents(fs, dir.path(), below_long, "make directories", nullptr);
     // Who names the file that way himself may read it.
     const io::open_options reading;
     io::random_access_file same = co_await fs.async_open(alias, reading, use_awaitable);
