@@ -160,9 +160,11 @@ void remove_tree(const std::wstring& path, DWORD attributes) {
       why = e.code();
     }
     if (why == std::errc::no_such_file_or_directory) return;
-    const bool waits = is_going(path, why) || why == std::errc::directory_not_empty;
+    // Held: somebody else looks into it, or removes it, at this moment.
+    const bool held = why == std::error_code(ERROR_SHARING_VIOLATION, std::system_category());
+    const bool waits = held || is_going(path, why) || why == std::errc::directory_not_empty;
     if (!waits || i == tries) throw std::system_error(why);
-    ::Sleep(1);
+    ::Sleep(i < 10 ? 1 : 10);
   }
 }
 
