@@ -111,7 +111,10 @@ class open_for_a_moment final : public contrail::restorer {
     std::shared_ptr<void> out = co_await inner_.hold_target(std::move(file));
     co_return out;
   }
-  void before_replacing(const std::shared_ptr<void>&) noexcept override { comes(); }
+  bool before_replacing(const std::shared_ptr<void>&) noexcept override {
+    comes();
+    return true;
+  }
 
  private:
   repo_restorer& inner_;

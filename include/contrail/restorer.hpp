@@ -52,8 +52,12 @@ class restorer {
   /// until it is released; `file` may then be replaced. `file` exists.
   [[nodiscard]] virtual asio::awaitable<std::shared_ptr<void>> hold_target(std::filesystem::path file) = 0;
   /// Called right before the file that `held` keeps others out of is replaced by a rename. Where the system refuses that for a file that
-  /// is open (Windows), the hold must end here; nobody else can have it open then, or the rename fails. Must not wait.
-  virtual void before_replacing(const std::shared_ptr<void>& held) noexcept { (void)held; }
+  /// is open (Windows), the hold must end here; nobody else can have it open then, or the rename fails. True: it
+  /// ended, so what stands beside the new file afterwards was left by somebody at the old one. Must not wait.
+  virtual bool before_replacing(const std::shared_ptr<void>& held) noexcept {
+    (void)held;
+    return false;
+  }
 };
 
 }  // namespace contrail

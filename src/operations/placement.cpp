@@ -114,10 +114,11 @@ asio::awaitable<void> placement::place_one(const std::filesystem::path& work, co
   }
   const std::filesystem::path from = work / io::to_path(name);
   if (there) {
-    with_.before_replacing(held_.at(name));
+    const bool let_go = with_.before_replacing(held_.at(name));
     const std::error_code ec = co_await calls::rename(fs_, from, target);
     calls::check(ec, operation_, target);
-    // Where the hold had to end for that, somebody may have come to the old file and left again: what he left beside it is not the new one's.
+    if (!let_go) co_return;
+    // Somebody may have come to the old file and left again: what he left beside it is not the new one's.
     try {
       const bool foreign = co_await remove_companions(name);
       (void)foreign;

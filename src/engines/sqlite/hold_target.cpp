@@ -64,10 +64,8 @@ std::shared_ptr<void> hold_target(const std::filesystem::path& file) {
   return out;
 }
 
-void before_replacing(const std::shared_ptr<void>& held) noexcept {
-  if (held != nullptr) {
-    static_cast<held_target*>(held.get())->hold->before_replacing();
-  }
+bool before_replacing(const std::shared_ptr<void>& held) noexcept {
+  return held != nullptr && static_cast<held_target*>(held.get())->hold->before_replacing();
 }
 
 }  // namespace contrail::sqlite

@@ -10,6 +10,6 @@ namespace contrail::sqlite {
 /// Fails with `errc::database_locked`, or `errc::file_access_denied`.
 std::shared_ptr<void> hold_target(const std::filesystem::path& file);
 /// `held` comes from `hold_target`. See `target_hold::before_replacing`.
-void before_replacing(const std::shared_ptr<void>& held) noexcept;
+bool before_replacing(const std::shared_ptr<void>& held) noexcept;
 
 }  // namespace contrail::sqlite

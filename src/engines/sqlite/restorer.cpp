@@ -119,6 +119,6 @@ asio::awaitable<std::shared_ptr<void>> sqlite_restorer::hold_target(std::filesys
   co_return held;
 }
 
-void sqlite_restorer::before_replacing(const std::shared_ptr<void>& held) noexcept { sqlite::before_replacing(held); }
+bool sqlite_restorer::before_replacing(const std::shared_ptr<void>& held) noexcept { return sqlite::before_replacing(held); }
 
 }  // namespace contrail

@@ -89,8 +89,8 @@ class target_hold {
   virtual void unlock() noexcept = 0;
   /// Fails with `errc::database_locked` when somebody has the file, or one beside it, open by now.
   virtual void look_again() = 0;
-  /// Called right before the file is replaced: where an open file cannot be, this ends the hold.
-  virtual void before_replacing() noexcept = 0;
+  /// Called right before the file is replaced: where an open file cannot be, this ends the hold. True when it did.
+  virtual bool before_replacing() noexcept = 0;
 };
 /// `path` is resolved and leads to `identity`, whose slot is held. Not locked yet, but looked at: fails with `errc::database_locked` when
 /// somebody has it open, or with the error of the file.

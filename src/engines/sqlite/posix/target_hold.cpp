@@ -62,7 +62,7 @@ class locked_target final : public target_hold {
   }
   void unlock() noexcept override { sqlite::unlock(file_); }
   void look_again() override { refuse_openers(as_fd(file_)); }
-  void before_replacing() noexcept override {}   // the name goes to another file, and the lock stays with the old one
+  bool before_replacing() noexcept override { return false; }   // the name goes to another file, and the lock stays with the old one
 
  private:
   /// The database's file and whatever stands beside it under SQLite's names.

@@ -37,7 +37,10 @@ class private_target final : public target_hold {
       (void)open_alone(beside(path_, suffix), false);
     }
   }
-  void before_replacing() noexcept override { unlock(); }
+  bool before_replacing() noexcept override {
+    unlock();
+    return true;
+  }
 
  private:
   /// The system replaces no such file, which would be known only after its log was removed; nor could that log be brought into it before.
