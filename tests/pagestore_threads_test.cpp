@@ -101,7 +101,7 @@ TEST_CASE("pagestore_threads: one instance, many threads and strands: no transfe
   parameters how;
   how.directory = dir / "store";
   how.page_size = 4096;
-  how.log_file_size = 128U << 10U;
+  how.log_file_size = 256U << 10U;
   how.log_buffer = 64U << 10U;
   how.cache_size = 64;
   how.checkpoint_depth = 256U << 10U;

@@ -10,11 +10,11 @@ namespace contrail::pagestore {
 
 std::string stored_path(const parameters& how, const std::filesystem::path& path) {
   const std::filesystem::path directory = how.directory.lexically_normal();
-  const std::filesystem::path whole = (path.is_absolute() ? path : directory / path).lexically_normal();
+  const std::filesystem::path whole = (path.has_root_directory() ? path : directory / path).lexically_normal();
   const std::filesystem::path below = whole.lexically_relative(directory);
   const bool outside = below.empty() || below == "." || *below.begin() == "..";
   // One that is relative to the working directory has no other form than the one below the instance's directory, which is relative too.
-  const std::filesystem::path& chosen = outside && (whole.is_absolute() || below.empty()) ? whole : below;
+  const std::filesystem::path& chosen = outside && (whole.has_root_directory() || below.empty()) ? whole : below;
   std::u8string text;
   try {
     text = chosen.generic_u8string();
@@ -30,7 +30,7 @@ std::string stored_path(const parameters& how, const std::filesystem::path& path
 
 std::filesystem::path real_path(const parameters& how, std::string_view stored) {
   const std::filesystem::path path = io::to_path(stored);
-  return path.is_absolute() ? path : how.directory / path;
+  return path.has_root_directory() ? path : how.directory / path;
 }
 
 }  // namespace contrail::pagestore
