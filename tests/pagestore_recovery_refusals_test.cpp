@@ -215,7 +215,8 @@ TEST_CASE("pagestore recovery refuses: databases that are not what the log speak
     const recovery_outcome out = recovered(disk, p, [&](const simulated_disk& d) {
       check_recovered(d, s.two, s.two.committed(), end_of(s), s.two.dbtime);
     });
-    CHECK((out.absent == std::vector<std::string>{"/store/one.db"}));
+    REQUIRE(out.absent.size() == 1);
+    CHECK(std::filesystem::path(out.absent[0]).generic_string() == "/store/one.db");
     CHECK(out.recovered.size() == 1);
   }
   SECTION("another one") {

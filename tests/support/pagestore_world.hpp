@@ -118,7 +118,7 @@ class world {
     }
     asio::co_spawn(*context, life(context->get_executor(), fs, plan), done);
     // Long beyond what a life takes: a bound for the one that never ends.
-    context->run_for(std::chrono::seconds(5));
+    context->run_for(std::chrono::seconds(120));
     context.reset();
     if (halted_) return false;
     if (failure) std::rethrow_exception(failure);
