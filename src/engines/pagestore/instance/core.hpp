@@ -59,6 +59,7 @@ class instance_core : public std::enable_shared_from_this<instance_core> {
   /// Any thread.
   void post(std::function<void()> what);
   void abandon() noexcept;
+  ~instance_core();
   void stop_service() noexcept { stopping_service_ = true; }
   bool service_stops() const noexcept { return stopping_service_; }
   const parameters& how() const noexcept { return how_; }
@@ -100,6 +101,10 @@ class instance_core : public std::enable_shared_from_this<instance_core> {
   open_database& find(database which, std::string_view operation);
   database_file* file_of(std::uint8_t id) noexcept;
   void lost(std::error_code why) noexcept;
+
+  template <typename T>
+  static asio::awaitable<T> holding(std::shared_ptr<instance_core> self, asio::awaitable<T> work);
+  void let_go() noexcept;
 
   // open.cpp
   asio::awaitable<void> start();
@@ -151,7 +156,7 @@ class instance_core : public std::enable_shared_from_this<instance_core> {
 
   const parameters how_;
   io::file_system fs_;
-  const asio::any_io_executor strand_;
+  asio::any_io_executor strand_;         ///< empty when the instance or its context has ended
   std::shared_ptr<detail::kept_strand> kept_;
   io::held_lock lock_;
   recovery_report report_;
@@ -160,6 +165,7 @@ class instance_core : public std::enable_shared_from_this<instance_core> {
   std::unique_ptr<page_cache> cache_;
   io::random_access_file checkpoint_;
   std::uint64_t checkpoint_update_ = 0;
+  bool checkpoint_second_first_ = false;   ///< the copy in force, as it was found, is written last
 
   std::map<std::uint8_t, std::shared_ptr<open_database>> databases_;
   std::map<page_key, transaction_state*> owners_;
@@ -201,17 +207,30 @@ struct call_guard {
   instance_core& core;
 };
 
+// A context that ends destroys the caller and what runs for it in any order: the core must outlive both.
+template <typename T>
+asio::awaitable<T> instance_core::holding(std::shared_ptr<instance_core> self, asio::awaitable<T> work) {
+  static_cast<void>(self);
+  if constexpr (std::is_void_v<T>) {
+    co_await std::move(work);
+  } else {
+    auto value = co_await std::move(work);
+    co_return value;
+  }
+}
+
 template <typename T>
 asio::awaitable<T> instance_core::call(std::shared_ptr<instance_core> self, asio::awaitable<T> work) {
   if (!self) fail(errc::not_initialized, "use a pagestore instance");
+  if (self->ended_) fail(errc::term_in_progress, "use a pagestore instance", {}, {}, "one that is open", "one that has ended");
   const auto strand = self->kept_->get();
   if (!strand) fail(errc::instance_unavailable, "use a pagestore instance", {}, {}, "its execution context", "that has ended");
   auto control = detail::make_control(*strand);
   control->cancellable = false;
   if constexpr (std::is_void_v<T>) {
-    co_await detail::on_strand(std::move(control), std::move(work));
+    co_await detail::on_strand(std::move(control), holding(self, std::move(work)));
   } else {
-    auto value = co_await detail::on_strand(std::move(control), std::move(work));
+    auto value = co_await detail::on_strand(std::move(control), holding(self, std::move(work)));
     co_return value;
   }
 }

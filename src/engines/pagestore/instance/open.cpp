@@ -3,6 +3,7 @@
 #include "engines/pagestore/clock.hpp"
 #include "engines/pagestore/format/log_names.hpp"
 #include "engines/pagestore/format/log_record.hpp"
+#include "engines/pagestore/log/log_directory.hpp"
 #include "engines/pagestore/recovery/soft_recovery.hpp"
 
 #include <contrail/error.hpp>
@@ -23,10 +24,21 @@ instance_core::instance_core(const parameters& how, io::file_system fs, const de
 asio::awaitable<std::shared_ptr<instance_core>> instance_core::open(asio::any_io_executor ex, parameters how, io::file_system fs) {
   const detail::strand_type strand = asio::make_strand(ex);
   auto core = std::make_shared<instance_core>(checked(std::move(how)), std::move(fs), strand);
+  core->kept_->on_gone([weak = std::weak_ptr<instance_core>(core)] {
+    if (const auto gone = weak.lock()) gone->let_go();
+  });
   auto control = detail::make_control(strand);
   control->cancellable = false;   // recovery that has begun is carried out
-  co_await detail::on_strand(std::move(control), core->start());
+  co_await detail::on_strand(std::move(control), holding(core, core->start()));
   co_return core;
+}
+
+instance_core::~instance_core() { kept_->close(); }
+
+// What belongs to the context must not be touched any more when that has ended; the core may be kept for longer.
+void instance_core::let_go() noexcept {
+  strand_ = asio::any_io_executor();
+  log_.reset();
 }
 
 void instance_core::post(std::function<void()> what) { kept_->post(std::move(what)); }
@@ -124,6 +136,10 @@ asio::awaitable<void> instance_core::start() {
       fail(errc::invalid_parameter, "open instance", how_.log_directory.string(), {},
            "log_file_size of " + std::to_string(found.tail->header.file_bytes) + ", as these logs have", std::to_string(how_.log_file_size));
     }
+    if (found.checkpoint.in_force) {
+      checkpoint_update_ = found.checkpoint.in_force->update;
+      checkpoint_second_first_ = !found.checkpoint.second_in_force;
+    }
     report_.ran = found.ran;
     report_.first = found.start.generation();
     report_.last = found.tail ? found.tail->header.generation : 0;
@@ -133,7 +149,7 @@ asio::awaitable<void> instance_core::start() {
     for (const attached_database& d : found.recovered) report_.databases.push_back(d.path);
     for (const std::uint32_t generation : found.garbage) {
       // Whatever it is: nobody needs them.
-      const std::error_code ignored = co_await calls::remove(fs_, how_.log_directory / log_name(how_.base_name, generation));
+      const std::error_code ignored = co_await calls::remove(fs_, numbered_log_path(how_, generation));
       static_cast<void>(ignored);
     }
     const std::weak_ptr<instance_core> self = weak_from_this();

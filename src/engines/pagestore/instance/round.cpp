@@ -2,8 +2,7 @@
 
 #include "engines/pagestore/clock.hpp"
 #include "engines/pagestore/format/checkpoint.hpp"
-#include "engines/pagestore/format/log_names.hpp"
-#include "engines/pagestore/log/log_files.hpp"
+#include "engines/pagestore/log/log_directory.hpp"
 #include "engines/pagestore/twin_file.hpp"
 
 #include <contrail/error.hpp>
@@ -80,12 +79,11 @@ asio::awaitable<void> instance_core::round() {
 }
 
 asio::awaitable<void> instance_core::write_checkpoint(lgpos redo, std::vector<attached_database> list) {
-  const std::filesystem::path path = how_.checkpoint_directory / checkpoint_name(how_.base_name);
+  const std::filesystem::path path = checkpoint_path(how_);
   constexpr const char* operation = "write checkpoint";
   twin_place place;
   place.second = checkpoint_bytes;
   place.bytes = checkpoint_bytes;
-  bool second_first = false;
   bool made = false;
   if (!checkpoint_.is_open()) {
     io::open_options options;
@@ -95,12 +93,6 @@ asio::awaitable<void> instance_core::write_checkpoint(lgpos redo, std::vector<at
     calls::check(opened.ec, operation, path);
     checkpoint_ = std::move(opened.file);
     made = checkpoint_.facts().bytes == 0;
-    const twin_copies copies = co_await read_twins(checkpoint_, place, operation, path.string());
-    const auto first = decode_checkpoint(copies.first);
-    const auto second = decode_checkpoint(copies.second);
-    // The one in force is written last.
-    second_first = first && (!second || first->update >= second->update);
-    checkpoint_update_ = std::max(first ? first->update : 0, second ? second->update : 0);
   }
   checkpoint_block block;
   block.page_size = how_.page_size;
@@ -111,7 +103,7 @@ asio::awaitable<void> instance_core::write_checkpoint(lgpos redo, std::vector<at
   block.attached = std::move(list);
   std::vector<std::byte> bytes(checkpoint_bytes);
   encode_checkpoint(block, bytes);
-  co_await write_twins(checkpoint_, place, std::move(bytes), second_first, operation, path.string());
+  co_await write_twins(checkpoint_, place, std::move(bytes), checkpoint_second_first_, operation, path.string());
   if (made) {
     const std::error_code named = co_await calls::sync_directory(fs_, how_.checkpoint_directory);
     calls::check(named, operation, path);
@@ -132,7 +124,7 @@ asio::awaitable<void> instance_core::delete_old_logs() {
       prepare_asked_.notify();
       continue;
     }
-    const std::error_code ec = co_await calls::remove(fs_, how_.log_directory / log_name(how_.base_name, generation));
+    const std::error_code ec = co_await calls::remove(fs_, numbered_log_path(how_, generation));
     if (ec && !calls::is_missing(ec)) break;   // it stays, and with it all later ones: tried again after the next round
     lowest_generation_ = generation + 1;
     removed = true;

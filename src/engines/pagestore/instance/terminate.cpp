@@ -83,6 +83,7 @@ asio::awaitable<void> instance_core::terminate(term_mode how) {
   state_ = state::ended;
   ended_ = true;
   kept_->close();
+  let_go();
   idle_.notify();
   if (failure) std::rethrow_exception(failure);
 }

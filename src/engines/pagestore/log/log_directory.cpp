@@ -72,6 +72,8 @@ std::filesystem::path numbered_log_path(const parameters& how, std::uint32_t gen
   return log_directory(how) / log_name(how.base_name, generation);
 }
 std::filesystem::path current_log_path(const parameters& how) { return log_directory(how) / current_log_name(how.base_name); }
+std::filesystem::path prepared_log_path(const parameters& how) { return how.log_directory / prepared_log_name(how.base_name); }
+
 std::filesystem::path checkpoint_path(const parameters& how) { return checkpoint_directory(how) / checkpoint_name(how.base_name); }
 
 }  // namespace contrail::pagestore

@@ -41,6 +41,8 @@ log_run find_run(const log_listing& there, std::optional<std::uint32_t> current,
 std::filesystem::path log_path(const parameters& how, const log_run& run, std::uint32_t generation);
 std::filesystem::path numbered_log_path(const parameters& how, std::uint32_t generation);
 std::filesystem::path current_log_path(const parameters& how);
+/// Where the next log is made ahead.
+std::filesystem::path prepared_log_path(const parameters& how);
 std::filesystem::path checkpoint_path(const parameters& how);
 
 }  // namespace contrail::pagestore

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <string>
 #include <system_error>
 
 /// Making a log file, step by step durable.
@@ -16,10 +17,7 @@ namespace contrail::pagestore {
 /// A file of `bytes` zeros under a name of its own, which is on stable storage. Whatever stood there is replaced. On failure nothing stays.
 [[nodiscard]] asio::awaitable<std::error_code> make_log_file(io::file_system fs, std::filesystem::path path, std::uint64_t bytes);
 
-/// Writes the header block, and syncs.
-[[nodiscard]] asio::awaitable<std::error_code> write_log_header(io::random_access_file& file, const log_header& header);
-
-/// All of `content` at `offset`; a failure is what the system said.
-[[nodiscard]] asio::awaitable<std::error_code> write_whole(io::random_access_file& file, std::uint64_t offset, const_byte_span content);
+/// Writes the header block, and syncs. `name`: of the file, for messages.
+[[nodiscard]] asio::awaitable<void> write_log_header(io::random_access_file& file, const log_header& header, std::string name);
 
 }  // namespace contrail::pagestore

@@ -1,12 +1,14 @@
 #include "engines/pagestore/log/log_stream.hpp"
 
 #include "engines/pagestore/clock.hpp"
-#include "engines/pagestore/format/log_names.hpp"
 #include "engines/pagestore/format/log_record.hpp"
 #include "engines/pagestore/format/log_sector.hpp"
+#include "engines/pagestore/log/log_directory.hpp"
 #include "engines/pagestore/log/log_files.hpp"
+#include "engines/pagestore/whole_transfers.hpp"
 
 #include <contrail/error.hpp>
+#include <contrail/io/file_names.hpp>
 #include "async/file_calls.hpp"
 
 #include <asio/experimental/as_tuple.hpp>
@@ -32,8 +34,6 @@ log_stream::log_stream(io::file_system fs, const parameters& how, asio::any_io_e
   header_.page_size = how.page_size;
   header_.file_bytes = how.log_file_size;
 }
-
-std::filesystem::path log_stream::path(const std::string& name) const { return how_.log_directory / name; }
 
 std::uint32_t log_stream::offset_of(std::size_t payload) const noexcept {
   const std::size_t sector = next_sector_ + payload / sector_payload_bytes;
@@ -75,8 +75,8 @@ void log_stream::expect_soon() noexcept {
 }
 
 void log_stream::refuse() const {
-  if (!broken_) fail(errc::term_in_progress, "write log", path(current_log_name(how_.base_name)).string());
-  fail(errc::log_write_fail, "write log", path(current_log_name(how_.base_name)).string(), {}, {}, broken_.message());
+  if (!broken_) fail(errc::term_in_progress, "write log", current_log_path(how_).string());
+  fail(errc::log_write_fail, "write log", current_log_path(how_).string(), {}, {}, broken_.message());
 }
 
 asio::awaitable<void> log_stream::settle(lgpos at) {
@@ -127,8 +127,14 @@ asio::awaitable<void> log_stream::write_batch() {
   // From aligned memory: past the cache no sector is ever written in part.
   if (aligned_ == nullptr || aligned_->all().size() < sealed_.size()) aligned_ = std::make_unique<page_buffer>(sealed_.size());
   std::memcpy(aligned_->all().data(), sealed_.data(), sealed_.size());
-  std::error_code ec = co_await write_whole(file_, at, aligned_->all().first(sealed_.size()));
-  if (!ec) ec = co_await calls::sync(file_);
+  const asio::const_buffer whole(aligned_->all().data(), sealed_.size());
+  std::error_code ec;
+  try {
+    co_await write_whole(file_, at, whole, "write log", name_);
+    co_await sync_file(file_, "write log", name_);
+  } catch (const std::system_error& e) {
+    ec = e.code();
+  }
   writing_ = false;
   if (ec) {
     fail_log(ec);
@@ -162,7 +168,7 @@ asio::awaitable<void> log_stream::run(std::shared_ptr<log_stream> self) {
 }
 
 asio::awaitable<void> log_stream::open_current() {
-  const std::filesystem::path current = path(current_log_name(how_.base_name));
+  const std::filesystem::path current = current_log_path(how_);
   io::open_options options;
   options.mode = io::access::read_write;
   options.cache = io::caching::direct;
@@ -177,11 +183,12 @@ asio::awaitable<void> log_stream::open_current() {
     calls::check(opened.ec, "open log", current);
   }
   file_ = std::move(opened.file);
+  name_ = io::to_text(current);
 }
 
 asio::awaitable<void> log_stream::begin(signature log, std::vector<attached_database> attached) {
-  const std::filesystem::path prepared = path(prepared_log_name(how_.base_name));
-  const std::filesystem::path current = path(current_log_name(how_.base_name));
+  const std::filesystem::path prepared = prepared_log_path(how_);
+  const std::filesystem::path current = current_log_path(how_);
   std::error_code ec = co_await make_log_file(fs_, prepared, how_.log_file_size);
   if (calls::is_full(ec)) fail(errc::log_disk_full, "make the first log", prepared.string());
   calls::check(ec, "make the first log", prepared);
@@ -204,8 +211,7 @@ asio::awaitable<void> log_stream::begin(signature log, std::vector<attached_data
   options.mode = io::access::read_write;
   calls::opened opened = co_await calls::open(fs_, prepared, options);
   calls::check(opened.ec, "open log", prepared);
-  ec = co_await write_log_header(opened.file, header_);
-  calls::check(ec, "write log header", prepared);
+  co_await write_log_header(opened.file, header_, prepared.string());
   opened.file.close();
   ec = co_await calls::rename(fs_, prepared, current);
   calls::check(ec, "rename log", prepared);
@@ -232,10 +238,10 @@ asio::awaitable<void> log_stream::resume(const log_tail& tail) {
     co_return;
   }
   if (!prepared_) co_await prepare(std::nullopt);
-  if (!prepared_) fail(errc::log_disk_full, "make the next log", path(prepared_log_name(how_.base_name)).string());
+  if (!prepared_) fail(errc::log_disk_full, "make the next log", prepared_log_path(how_).string());
   if (!tail.numbered) {
-    const std::filesystem::path current = path(current_log_name(how_.base_name));
-    std::error_code ec = co_await calls::rename(fs_, current, path(log_name(how_.base_name, header_.generation)));
+    const std::filesystem::path current = current_log_path(how_);
+    std::error_code ec = co_await calls::rename(fs_, current, numbered_log_path(how_, header_.generation));
     calls::check(ec, "rename log", current);
     ec = co_await calls::sync_directory(fs_, how_.log_directory);
     calls::check(ec, "sync directory", how_.log_directory);
@@ -245,9 +251,9 @@ asio::awaitable<void> log_stream::resume(const log_tail& tail) {
 
 asio::awaitable<void> log_stream::prepare(std::optional<std::uint32_t> recycled) {
   if (prepared_ || broken_) co_return;
-  const std::filesystem::path next = path(prepared_log_name(how_.base_name));
+  const std::filesystem::path next = prepared_log_path(how_);
   if (recycled) {
-    const std::error_code moved = co_await calls::rename(fs_, path(log_name(how_.base_name, *recycled)), next);
+    const std::error_code moved = co_await calls::rename(fs_, numbered_log_path(how_, *recycled), next);
     if (!moved) {
       const std::error_code synced = co_await calls::sync_directory(fs_, how_.log_directory);
       prepared_ = !synced;
@@ -260,8 +266,8 @@ asio::awaitable<void> log_stream::prepare(std::optional<std::uint32_t> recycled)
 
 // The prepared file gets its header and the name of the current one; steps 2 and 4 of a roll.
 asio::awaitable<void> log_stream::switch_files(std::vector<attached_database> attached) {
-  const std::filesystem::path next = path(prepared_log_name(how_.base_name));
-  const std::filesystem::path current = path(current_log_name(how_.base_name));
+  const std::filesystem::path next = prepared_log_path(how_);
+  const std::filesystem::path current = current_log_path(how_);
   log_header header = header_;
   header.generation = header_.generation + 1;
   header.previous_end = next_sector_ * static_cast<std::uint32_t>(sector_bytes);
@@ -273,10 +279,9 @@ asio::awaitable<void> log_stream::switch_files(std::vector<attached_database> at
   options.mode = io::access::read_write;
   calls::opened opened = co_await calls::open(fs_, next, options);
   calls::check(opened.ec, "open log", next);
-  std::error_code ec = co_await write_log_header(opened.file, header);
-  calls::check(ec, "write log header", next);
+  co_await write_log_header(opened.file, header, next.string());
   opened.file.close();
-  ec = co_await calls::rename(fs_, next, current);
+  std::error_code ec = co_await calls::rename(fs_, next, current);
   calls::check(ec, "rename log", next);
   ec = co_await calls::sync_directory(fs_, how_.log_directory);
   calls::check(ec, "sync directory", how_.log_directory);
@@ -296,11 +301,11 @@ asio::awaitable<void> log_stream::switch_files(std::vector<attached_database> at
 asio::awaitable<void> log_stream::roll(std::function<std::vector<attached_database>()> attached) {
   if (broken_ || stop_) refuse();
   if (header_.generation >= last_generation) {
-    fail(errc::log_sequence_end, "begin a log generation", path(current_log_name(how_.base_name)).string(), {},
+    fail(errc::log_sequence_end, "begin a log generation", current_log_path(how_).string(), {},
          "a generation up to " + std::to_string(last_generation), "the last one; end the instance, remove its logs and checkpoint");
   }
   if (!prepared_) co_await prepare(std::nullopt);
-  if (!prepared_) fail(errc::log_disk_full, "make the next log", path(prepared_log_name(how_.base_name)).string());
+  if (!prepared_) fail(errc::log_disk_full, "make the next log", prepared_log_path(how_).string());
   std::vector<std::byte> last;
   record_builder record(last);
   record.begin_plain(record_type::end_of_generation, now_ns());
@@ -311,8 +316,8 @@ asio::awaitable<void> log_stream::roll(std::function<std::vector<attached_databa
   co_await make_durable(at);
   std::error_code why;
   try {
-    const std::filesystem::path current = path(current_log_name(how_.base_name));
-    std::error_code ec = co_await calls::rename(fs_, current, path(log_name(how_.base_name, header_.generation)));
+    const std::filesystem::path current = current_log_path(how_);
+    std::error_code ec = co_await calls::rename(fs_, current, numbered_log_path(how_, header_.generation));
     calls::check(ec, "rename log", current);
     // Should the next rename reach the disk alone, this generation would have no name any more.
     ec = co_await calls::sync_directory(fs_, how_.log_directory);

@@ -85,7 +85,6 @@ class log_stream {
   asio::awaitable<void> rest();
   asio::awaitable<void> switch_files(std::vector<attached_database> attached);
   asio::awaitable<void> open_current();
-  std::filesystem::path path(const std::string& name) const;
   void fail_log(std::error_code why);
   [[noreturn]] void refuse() const;
 
@@ -97,6 +96,7 @@ class log_stream {
   detail::event written_;
 
   io::random_access_file file_;
+  std::string name_;                                    ///< of the file
   log_header header_;
   std::uint32_t next_sector_ = first_sector;   ///< of the batch that collects
   std::uint32_t batch_ = 0;                             ///< the last that was sealed
