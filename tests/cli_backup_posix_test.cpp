@@ -1,5 +1,5 @@
+#include "support/cli_commands.hpp"
 #include "support/cli_database.hpp"
-#include "support/cli_program.hpp"
 #include "support/posix/small_file_system.hpp"
 
 #include <catch2/catch.hpp>
@@ -30,29 +30,6 @@ constexpr bool sanitized = false;
 #else
 constexpr bool sanitized = false;
 #endif
-
-outcome run(const std::vector<std::string>& arguments, const launch& how = {}) {
-  return run_program(CONTRAIL_PROGRAM, arguments, how);
-}
-
-std::vector<std::string> backup_of(const fs::path& database, const fs::path& repository) {
-  return {"backup", "sqlite:" + database.string(), "--to", repository.string()};
-}
-
-/// Runs a backup that must fail with exit status 1, with words on standard error and an error object, and leaves no repository.
-nlohmann::ordered_json refused(const fs::path& database, const fs::path& repository, const launch& how = {}) {
-  std::vector<std::string> arguments = backup_of(database, repository);
-  arguments.push_back("--json");
-  const outcome got = run(arguments, how);
-  INFO(got.out << got.err);
-  CHECK(got.exit == 1);
-  CHECK_THAT(got.err, StartsWith("contrail: "));
-  const auto object = got.parsed();
-  REQUIRE(object.contains("error"));
-  CHECK_FALSE(object["error"]["message"].get<std::string>().empty());
-  CHECK_FALSE(object["error"]["name"].get<std::string>().empty());
-  return object["error"];
-}
 
 }  // namespace
 

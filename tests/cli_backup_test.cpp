@@ -1,5 +1,5 @@
+#include "support/cli_commands.hpp"
 #include "support/cli_database.hpp"
-#include "support/cli_program.hpp"
 #include "test_system.hpp"
 
 #include <catch2/catch.hpp>
@@ -19,35 +19,12 @@ namespace fs = std::filesystem;
 
 namespace {
 
-outcome run(const std::vector<std::string>& arguments, const launch& how = {}) {
-  return run_program(CONTRAIL_PROGRAM, arguments, how);
-}
-
 std::vector<std::string> keys(const nlohmann::ordered_json& object) {
   std::vector<std::string> out;
   for (const auto& item : object.items()) {
     out.push_back(item.key());
   }
   return out;
-}
-
-std::vector<std::string> backup_of(const fs::path& database, const fs::path& repository) {
-  return {"backup", "sqlite:" + database.string(), "--to", repository.string()};
-}
-
-/// Runs a backup that must fail with exit status 1, with words on standard error and an error object, and leaves no repository.
-nlohmann::ordered_json refused(const fs::path& database, const fs::path& repository, const launch& how = {}) {
-  std::vector<std::string> arguments = backup_of(database, repository);
-  arguments.push_back("--json");
-  const outcome got = run(arguments, how);
-  INFO(got.out << got.err);
-  CHECK(got.exit == 1);
-  CHECK_THAT(got.err, StartsWith("contrail: "));
-  const auto object = got.parsed();
-  REQUIRE(object.contains("error"));
-  CHECK_FALSE(object["error"]["message"].get<std::string>().empty());
-  CHECK_FALSE(object["error"]["name"].get<std::string>().empty());
-  return object["error"];
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
+#include "support/cli_commands.hpp"
 #include "support/cli_database.hpp"
-#include "support/cli_program.hpp"
 #include "test_system.hpp"
 
 #include <catch2/catch.hpp>
@@ -17,10 +17,6 @@ using Catch::Matchers::Contains;
 namespace fs = std::filesystem;
 
 namespace {
-
-outcome run(const std::vector<std::string>& arguments) {
-  return run_program(CONTRAIL_PROGRAM, arguments);
-}
 
 /// A repository with one set, whose database has a log.
 struct damaged_repository {

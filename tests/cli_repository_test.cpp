@@ -1,4 +1,4 @@
-#include "support/cli_program.hpp"
+#include "support/cli_commands.hpp"
 #include "support/repo_place.hpp"
 
 #include <catch2/catch.hpp>
@@ -11,14 +11,6 @@ using Catch::Matchers::Contains;
 namespace fs = std::filesystem;
 
 // Commands that need no engine, on sets that were made without one.
-
-namespace {
-
-outcome run(const std::vector<std::string>& arguments) {
-  return run_program(CONTRAIL_PROGRAM, arguments);
-}
-
-}  // namespace
 
 TEST_CASE("cli_repository: sets of any engine are listed and verified, damage is found and named", "[cli_repository]") {
   repo_place p;

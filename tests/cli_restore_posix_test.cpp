@@ -1,5 +1,5 @@
+#include "support/cli_commands.hpp"
 #include "support/cli_database.hpp"
-#include "support/cli_program.hpp"
 #include "support/posix/small_file_system.hpp"
 
 #include <catch2/catch.hpp>
@@ -16,27 +16,6 @@ using namespace contrail::test;
 namespace fs = std::filesystem;
 
 // Small file systems, limits, other users, owners and rights.
-
-namespace {
-
-outcome run(const std::vector<std::string>& arguments, const launch& how = {}) {
-  return run_program(CONTRAIL_PROGRAM, arguments, how);
-}
-
-std::string back_up(const fs::path& database, const fs::path& repository) {
-  const outcome got = run({"backup", "sqlite:" + database.string(), "--to", repository.string(), "--json"});
-  INFO(got.err);
-  REQUIRE(got.exit == 0);
-  return got.parsed()["set"];
-}
-
-outcome restore(const fs::path& repository, const fs::path& into, const std::vector<std::string>& more = {}, const launch& how = {}) {
-  std::vector<std::string> arguments{"restore", repository.string(), "--into", into.string()};
-  arguments.insert(arguments.end(), more.begin(), more.end());
-  return run(arguments, how);
-}
-
-}  // namespace
 
 TEST_CASE("cli_restore: targets that cannot take it", "[cli_restore]") {
   const workspace w;

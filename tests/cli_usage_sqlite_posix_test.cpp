@@ -1,5 +1,5 @@
+#include "support/cli_commands.hpp"
 #include "support/cli_database.hpp"
-#include "support/cli_program.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -8,14 +8,6 @@
 
 using namespace contrail::test;
 using Catch::Matchers::Contains;
-
-namespace {
-
-outcome run(const std::vector<std::string>& arguments, const launch& how = {}) {
-  return run_program(CONTRAIL_PROGRAM, arguments, how);
-}
-
-}  // namespace
 
 TEST_CASE("cli_usage: a set is complete even when its report cannot be written, and says so", "[cli_usage]") {
   const workspace w;

@@ -1,4 +1,4 @@
-#include "support/cli_program.hpp"
+#include "support/cli_commands.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -10,10 +10,6 @@ using Catch::Matchers::Contains;
 using Catch::Matchers::StartsWith;
 
 namespace {
-
-outcome run(const std::vector<std::string>& arguments, const launch& how = {}) {
-  return run_program(CONTRAIL_PROGRAM, arguments, how);
-}
 
 std::vector<std::string> keys(const nlohmann::ordered_json& object) {
   std::vector<std::string> out;

@@ -11,18 +11,6 @@ using namespace contrail::test;
 
 // Files that are replaced while they are open, and rights.
 
-namespace {
-
-std::shared_ptr<void> hold(const std::filesystem::path& file) {
-  asio::io_context context;
-  sqlite_restorer with(context.get_executor());
-  std::shared_ptr<void> held;
-  run_on(context, 1, [&]() -> asio::awaitable<void> { held = co_await with.hold_target(file); });
-  return held;
-}
-
-}  // namespace
-
 TEST_CASE("sqlite restorer: who opened the old file while it was held cannot go on with it when it was replaced", "[sqlite_restorer]") {
   const temp_directory place;
   const auto file = place / "app.db";

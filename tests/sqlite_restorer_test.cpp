@@ -49,14 +49,6 @@ struct prepared {
 /// What SQLite says of a file that is held: where locks keep it from others it can still be opened.
 constexpr const char* held_file_says = tells_who_has_it_open ? "locked" : "unable to open";
 
-std::shared_ptr<void> hold(const std::filesystem::path& file) {
-  asio::io_context context;
-  sqlite_restorer with(context.get_executor());
-  std::shared_ptr<void> held;
-  run_on(context, 1, [&]() -> asio::awaitable<void> { held = co_await with.hold_target(file); });
-  return held;
-}
-
 }  // namespace
 
 TEST_CASE("sqlite restorer: a set becomes one clean file", "[sqlite_restorer]") {

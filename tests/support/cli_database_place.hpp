@@ -1,7 +1,7 @@
 #pragma once
 
+#include "support/cli_commands.hpp"
 #include "support/cli_database.hpp"
-#include "support/cli_program.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -11,10 +11,6 @@
 
 /// For tests that end the program at some moment: what it works on, and what must be left.
 namespace contrail::test {
-
-inline outcome run(const std::vector<std::string>& arguments) {
-  return run_program(CONTRAIL_PROGRAM, arguments);
-}
 
 /// Large enough to take a few tenths of a second under a rate limit.
 constexpr int rows = 1500;

@@ -159,6 +159,15 @@ std::error_code code_of(Call&& call, std::string* words = nullptr) {
   return {};
 }
 
+/// What keeps others out of a database that is going to be replaced.
+inline std::shared_ptr<void> hold(const std::filesystem::path& file) {
+  asio::io_context context;
+  sqlite_restorer with(context.get_executor());
+  std::shared_ptr<void> held;
+  run_on(context, 1, [&]() -> asio::awaitable<void> { held = co_await with.hold_target(file); });
+  return held;
+}
+
 /// Names in a directory, sorted, in one line.
 inline std::string names_in(const std::filesystem::path& directory) {
   std::vector<std::string> names;

@@ -15,18 +15,6 @@
 using namespace contrail;
 using namespace contrail::test;
 
-namespace {
-
-std::shared_ptr<void> hold(const std::filesystem::path& file) {
-  asio::io_context context;
-  sqlite_restorer with(context.get_executor());
-  std::shared_ptr<void> held;
-  run_on(context, 1, [&]() -> asio::awaitable<void> { held = co_await with.hold_target(file); });
-  return held;
-}
-
-}  // namespace
-
 TEST_CASE("sqlite on Windows: a database that this process has open can be named by its path, and keeps its locks", "[sqlite_windows]") {
   const temp_directory place;
   const auto file = place / "app.db";
