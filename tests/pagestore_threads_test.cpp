@@ -155,10 +155,6 @@ TEST_CASE("pagestore_threads: one instance, many threads and strands: no transfe
 }
 
 TEST_CASE("pagestore_threads: the context may end at any time under an instance and its transactions", "[pagestore]") {
-  if (!stores_outlive_contexts) {
-    WARN("skipped: the program ends with the context here");
-    return;
-  }
   for (unsigned turns = 1; turns < 400; turns += 7) {
     temp_directory dir;
     parameters how;

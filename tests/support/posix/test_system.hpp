@@ -14,7 +14,6 @@
 inline constexpr bool has_links = true;    ///< symbolic links can be made
 inline constexpr bool has_rights = true;   ///< a file has the nine bits of rights
 inline constexpr bool has_pipes = true;    ///< a pipe can have a name in the file system
-inline constexpr bool stores_outlive_contexts = true;   ///< a context may end under an instance of pagestore
 inline constexpr std::uintmax_t hugest_resize = std::uintmax_t{1} << 40;   ///< of std::filesystem::resize_file
 
 /// A new directory; its name begins with `name`.

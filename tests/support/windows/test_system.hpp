@@ -15,7 +15,6 @@
 inline constexpr bool has_links = false;    ///< the C++ library of mingw-w64 cannot make them, and they need a privilege
 inline constexpr bool has_rights = false;   ///< a file has the nine bits of rights
 inline constexpr bool has_pipes = false;    ///< a pipe can have a name in the file system
-inline constexpr bool stores_outlive_contexts = false;   ///< a context may end under an instance of pagestore: not yet, here
 inline constexpr std::uintmax_t hugest_resize = std::uintmax_t{1} << 30;   ///< of std::filesystem::resize_file
 
 /// A new directory; its name begins with `name`.
