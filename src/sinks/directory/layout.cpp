@@ -5,6 +5,7 @@
 #include "async/file_calls.hpp"
 #include "async/read_ahead.hpp"
 #include "async/write_behind.hpp"
+#include "format/storable_names.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -33,7 +34,8 @@ asio::awaitable<io::random_access_file> open_checked(io::file_system fs, const s
   if (calls::is_missing(there.ec) || there.ec == std::errc::not_a_directory) {
     fail(errc::set_incomplete, operation, name, {}, "a file", "nothing");
   }
-  if (there.ec) fail(there.ec, operation, path.string());
+  if (there.ec == std::errc::invalid_argument) storable_names(storable_names::rules_of(fs), 0).require_storable(name, operation);
+  if (there.ec) fail(there.ec, operation, io::to_text(path));
   if (there.entry.type != io::entry_type::file) {
     fail(errc::set_damaged, operation, name, {}, "a file", std::string(words(there.entry.type)));
   }
@@ -41,7 +43,7 @@ asio::awaitable<io::random_access_file> open_checked(io::file_system fs, const s
   options.mode = io::access::read;
   options.cache = cache;
   calls::opened file = co_await calls::open(fs, path, options);
-  if (file.ec) fail(file.ec, operation, path.string());
+  if (file.ec) fail(file.ec, operation, io::to_text(path));
   const io::file_facts facts = file.file.facts();
   if (facts.device != there.entry.facts.device || facts.inode != there.entry.facts.inode) {
     fail(errc::set_damaged, operation, name, {}, "the same file as a moment before", "another one");
