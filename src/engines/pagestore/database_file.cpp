@@ -1,5 +1,6 @@
 #include "engines/pagestore/database_file.hpp"
 
+#include "engines/pagestore/format/bitmap.hpp"
 #include "engines/pagestore/twin_file.hpp"
 #include "engines/pagestore/whole_transfers.hpp"
 
@@ -164,6 +165,10 @@ asio::awaitable<void> database_file::read_checked(page_no n, asio::mutable_buffe
   const std::uint64_t at = page_offset(n, header_.page_size);
   if (state == page_state::damaged) {
     fail(errc::read_verify_failure, "read page", name_, at, "page " + std::to_string(n) + " with its checksum", "another content");
+  }
+  // Taken for a map, zeros would give away pages that are in use.
+  if (state == page_state::blank && is_bitmap_page(n, header_.page_size)) {
+    fail(errc::read_verify_failure, "read page", name_, at, "page " + std::to_string(n) + ", a map of pages", "zeros");
   }
   if (state == page_state::misplaced) {
     const page_header header = get_page_header(content);

@@ -38,11 +38,20 @@ void instance_core::touch(const std::shared_ptr<transaction_state>& t, open_data
 
 asio::awaitable<page_view> instance_core::view(open_database& d, page_no n, std::string_view operation) {
   if (n == 0 || n > d.pages || is_bitmap_page(n, how_.page_size)) not_allocated(d, n, operation);
-  page_view out = co_await cache_->get(d.id, n);
-  require_running();
-  const page_header header = get_page_header(out.content->all());
-  if (all_zero(out.content->all()) || header.kind != page_kind::data) not_allocated(d, n, operation);
-  co_return out;
+  while (true) {
+    page_view out = co_await cache_->get(d.id, n);
+    require_running();
+    const bool blank = all_zero(out.content->all());
+    if (!blank && get_page_header(out.content->all()).kind == page_kind::data) co_return out;
+    // It is free, or the file has lost it: the map knows.
+    const page_no map = bitmap_of(n, how_.page_size);
+    const page_view bits = co_await cache_->get(d.id, map);
+    require_running();
+    if (cache_->peek(d.id, n).content != out.content) continue;   // somebody committed it meanwhile
+    if (!bitmap_get(bits.content->all(), n, how_.page_size)) not_allocated(d, n, operation);
+    fail(errc::read_verify_failure, std::string(operation), d.file.name(), page_offset(n, how_.page_size),
+         "page " + std::to_string(n) + ", which is allocated", blank ? "zeros" : "an older content, from when it was free");
+  }
 }
 
 asio::awaitable<std::size_t> instance_core::read(std::shared_ptr<transaction_state> t, database in, page_no n, std::size_t offset,
