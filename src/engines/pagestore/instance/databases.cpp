@@ -176,18 +176,20 @@ asio::awaitable<void> instance_core::make_file(std::filesystem::path path, std::
   header.pages = how_.growth;
   header.dbtime = 1;
   database_file file = co_await database_file::create(fs_, before, header);
-  page_buffer first(how_.page_size);
-  std::memset(first.all().data(), 0, how_.page_size);
-  page_header h;
-  h.number = 1;
-  h.kind = page_kind::bitmap;
-  h.dbtime = 1;
-  h.signature = header.database.random;
-  put_page_header(first.all(), h);
-  set_bitmap_pages(first.all(), how_.growth);
-  bitmap_set(first.all(), 1, how_.page_size, true);
-  seal_page(first.all());
-  co_await file.write(1, asio::buffer(first.all().data(), first.all().size()));
+  for (std::uint64_t n = 1; n <= how_.growth; n += pages_a_bitmap(how_.page_size)) {
+    page_buffer map(how_.page_size);
+    std::memset(map.all().data(), 0, how_.page_size);
+    page_header h;
+    h.number = static_cast<page_no>(n);
+    h.kind = page_kind::bitmap;
+    h.dbtime = 1;
+    h.signature = header.database.random;
+    put_page_header(map.all(), h);
+    if (n == 1) set_bitmap_pages(map.all(), how_.growth);
+    bitmap_set(map.all(), h.number, how_.page_size, true);
+    seal_page(map.all());
+    co_await file.write(h.number, asio::buffer(map.all().data(), map.all().size()));
+  }
   co_await file.sync();
   file.close();
   std::error_code ec = co_await calls::rename_new(fs_, before, path);
