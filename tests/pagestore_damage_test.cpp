@@ -249,3 +249,136 @@ TEST_CASE("pagestore_damage: one file of a store that ended cleanly is damaged",
   const scene s = make_scene(plan);
   judge_all(s, "clean");
 }
+
+TEST_CASE("pagestore_damage: both copies of a header, and of the checkpoint", "[pagestore_damage]") {
+  for (const bool clean : {false, true}) {
+    scene_plan plan;
+    plan.clean = clean;
+    const scene s = make_scene(plan);
+    for (const std::string name : {"a.db", "c.db", "edb.chk"}) {
+      const std::string bytes = s.disk.read_file(s.how.directory / name);
+      tally sums;
+      for (const std::size_t at : {0U, 9U, 24U, 64U, 100U, 4095U}) {
+        judge(s, damage(name, "both copies, byte " + std::to_string(at), flipped(flipped(bytes, at, 3), 4096 + at, 3)), sums);
+      }
+      // Logs tell all that the checkpoint says; nothing tells what the header says.
+      if (name == "edb.chk") CHECK(sums.exact == 6);
+      else CHECK(sums.codes[static_cast<int>(errc::database_corrupted)] == 6);
+    }
+  }
+}
+
+TEST_CASE("pagestore_damage: each bit of the last commit that was confirmed is missed", "[pagestore_damage]") {
+  const scene s = make_scene(scene_plan());
+  const std::string bytes = s.disk.read_file("/store/edb.log");
+  std::size_t last = 8;
+  for (std::size_t i = 8; i < bytes.size() / 512; ++i) {
+    if (!is_zero(bytes, i * 512, 512)) last = i;
+  }
+  REQUIRE(last > 16);
+  tally sums;
+  const std::uint64_t step = sweep::step(sweep::sanitized ? 20 : 4) * 5;
+  std::uint64_t count = 0;
+  for (std::size_t bit = last * 512 * 8 - 8 * 512; bit < (last + 1) * 512 * 8; bit += step) {
+    judge(s, damage("edb.log", "bit " + std::to_string(bit), flipped(bytes, bit / 8, static_cast<unsigned>(bit % 8))), sums);
+    ++count;
+  }
+  CHECK(sums.codes[static_cast<int>(errc::log_file_corrupt)] == count);
+}
+
+TEST_CASE("pagestore_damage: a file of another store stands in the place of one", "[pagestore_damage]") {
+  for (const bool clean : {false, true}) {
+    scene_plan plan;
+    plan.clean = clean;
+    const scene s = make_scene(plan);
+    plan.seed = 9;
+    const scene other = make_scene(plan);
+    tally sums;
+    for (const auto& [name, bytes] : other.disk.files("/store")) {
+      if (!s.disk.exists(s.how.directory / name) || name == "edb.lock" || name == "edbtmp.log") continue;
+      const bool database = ends_with(name, ".db");
+      // One that is clean may come from anywhere: that is how databases move.
+      if (database && (clean || name == "c.db")) continue;
+      const std::uint64_t refused = sums.refused;
+      judge(s, damage(name, "of another store", bytes), sums);
+      const bool needed = name == "edb.log" || name == "edb.chk" || database;
+      INFO(name);
+      if (needed) CHECK(sums.refused == refused + 1);
+    }
+    if (!clean) CHECK(sums.codes[static_cast<int>(errc::attached_database_mismatch)] >= 2);
+    CHECK(sums.codes[static_cast<int>(errc::bad_checkpoint_signature)] >= 1);
+  }
+}
+
+TEST_CASE("pagestore_damage: a file of a killed store as it was some time ago", "[pagestore_damage]") {
+  const scene s = make_scene(scene_plan());
+  tally sums;
+  for (const auto& [name, bytes] : s.earlier) {
+    // An end of the log that is gone, without a trace of it, is what a power failure may leave.
+    if (name == "edb.log" || name == "edb.lock" || name == "edbtmp.log") continue;
+    judge(s, damage(name, "as it was", bytes), sums);
+  }
+  CHECK(sums.exact + sums.refused >= 4);
+}
+
+TEST_CASE("pagestore_damage: two logs have changed places", "[pagestore_damage]") {
+  const scene s = make_scene(scene_plan());
+  const auto files = s.disk.files("/store");
+  std::vector<std::string> logs;
+  for (const auto& [name, bytes] : files) {
+    if (is_log(name)) logs.push_back(name);
+  }
+  REQUIRE(logs.size() >= 4);
+  for (std::size_t i = 0; i + 1 < logs.size(); ++i) {
+    simulated_disk disk = s.disk.after_crash(contrail::io::crash_mode::best);
+    disk.write_file(s.how.directory / logs[i], files.at(logs[i + 1]));
+    disk.write_file(s.how.directory / logs[i + 1], files.at(logs[i]));
+    const finding found = look(disk, s.how, s.expected, true);
+    INFO(logs[i] << " and " << logs[i + 1] << found.words());
+    CHECK(found.wrong == "");
+    for (const failure& f : found.failures) CHECK(documented(f.code));
+    // Those below the checkpoint are not asked.
+    if (i + 2 == logs.size() || logs[i + 1] == "edb.log") CHECK_FALSE(found.exact());
+  }
+}
+
+TEST_CASE("pagestore_damage: on real files as well", "[pagestore_damage]") {
+  temp_directory dir;
+  const scene s = make_scene(scene_plan());
+  const auto files = s.disk.files("/store");
+  std::mt19937_64 random(5);
+  std::uint64_t exact = 0, refused = 0;
+  std::uint64_t number = 0;
+  const auto look_there = [&](const std::filesystem::path& place) {
+    parameters how = s.how;
+    how.directory = place;
+    finding out;
+    content expected = s.expected;
+    run_bounded([&](asio::any_io_executor ex) { return look_once(ex, contrail::io::file_system::of(ex), how, expected, true, out); });
+    return out;
+  };
+  for (const auto& [name, bytes] : files) {
+    const std::vector<damage> all = damages_of(name, bytes, random);
+    for (std::size_t i = 0; i < all.size(); i += 1 + all.size() / 12) {
+      const std::filesystem::path place = dir / ("store" + std::to_string(number++));
+      std::filesystem::create_directory(place);
+      for (const auto& [other, whole] : files) write_file(place / other, whole);
+      if (all[i].end_may_go) continue;
+      if (all[i].bytes) write_file(place / name, *all[i].bytes);
+      else std::filesystem::remove(place / name);
+      const finding found = look_there(place);
+      INFO(name << ": " << all[i].what << found.words());
+      CHECK(found.wrong == "");
+      for (const failure& f : found.failures) {
+        INFO(f.place << ": " << f.text);
+        const bool known = documented(f.code);
+        CHECK(known);
+        CHECK_FALSE(f.file.empty());
+      }
+      ++(found.failures.empty() ? exact : refused);
+      std::filesystem::remove_all(place);
+    }
+  }
+  CHECK(exact > 10);
+  CHECK(refused > 10);
+}

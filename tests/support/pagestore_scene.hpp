@@ -326,8 +326,8 @@ inline asio::awaitable<void> random_transactions(instance& store, const std::map
         changed[{name, n}].replace(at, bytes.size(), bytes);
       }
     }
-    const bool sure = random() % 3 == 0;
-    co_await commit_of(t, sure ? durability::durable : durability::lazy);
+    const durability how = random() % 3 == 0 ? durability::durable : durability::lazy;
+    co_await commit_of(t, how);
     model = std::move(changed);
   }
 }
@@ -367,7 +367,8 @@ inline asio::awaitable<void> build(asio::any_io_executor ex, contrail::io::file_
     co_await commit_of(t);
     at->second = bytes;
   }
-  co_await store.terminate(plan.clean ? term_mode::complete : term_mode::dirty);
+  const term_mode end = plan.clean ? term_mode::complete : term_mode::dirty;
+  co_await store.terminate(end);
 }
 
 /// A store that was killed in the middle of its work, or ended cleanly: three databases, of which c.db was detached.
