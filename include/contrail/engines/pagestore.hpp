@@ -15,12 +15,19 @@
 #include <string>
 #include <vector>
 
+namespace contrail {
+class engine;
+}
+
 /// An embedded store of pages with transactions, a log in numbered generations, a checkpoint, and recovery (docs/pagestore.md).
 namespace contrail::pagestore {
 
+class backup_engine;
+
 /// How an instance ends (ESE specification, section 3.14).
 enum class term_mode : std::uint8_t {
-  complete,   ///< all pages written, databases clean: the next open recovers nothing
+  complete,   ///< all pages written, databases clean: the next open recovers nothing. Fails with `errc::backup_in_progress` while one runs
+  stop_backup,   ///< the same, and a backup that runs is ended: `errc::backup_abort_by_server`
   abrupt,     ///< what is committed is made durable, pages are left to recovery
   dirty,      ///< nothing more is written: as a crash
 };
@@ -56,7 +63,7 @@ struct recovery_report {
 class instance {
  public:
   instance() noexcept;
-  explicit instance(std::shared_ptr<instance_core> core) noexcept;
+  instance(std::shared_ptr<instance_core> core, std::unique_ptr<pagestore::backup_engine> engine) noexcept;
   instance(instance&&) noexcept;
   instance& operator=(instance&&) noexcept;
   ~instance();
@@ -88,6 +95,10 @@ class instance {
   /// From now on every new transaction, attach and create fails with `errc::client_request_to_stop_service`; what runs may end. Any thread.
   void stop_service() noexcept;
 
+  /// For `contrail::backup` and sessions: the same object as long as this instance, or what it is moved to, lives. While a backup runs, attach,
+  /// detach and a complete terminate fail with `errc::backup_in_progress`; create is allowed.
+  engine& backup_engine();
+
   /// Bytes of a page that are the user's.
   std::size_t payload_bytes() const noexcept;
   recovery_report recovered() const;
@@ -98,6 +109,7 @@ class instance {
 
  private:
   std::shared_ptr<instance_core> core_;
+  std::unique_ptr<pagestore::backup_engine> engine_;
 };
 
 }  // namespace contrail::pagestore

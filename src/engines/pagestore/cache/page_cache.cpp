@@ -160,6 +160,10 @@ asio::awaitable<void> page_cache::write(std::uint64_t key) {
   at = frames_.find(key);
   if (at == frames_.end() || at->second->first == lgpos{} || at->second->writing_first != lgpos{}) co_return;
   if (stopped_) refuse();
+  if (held(key)) {
+    co_await released_.wait();
+    co_return;   // whoever wants it asks again
+  }
   frame& f = *at->second;
   if (f.last >= log_.durable()) co_return;   // changed again meanwhile; whoever wants that one asks again
   page_buffer copy(bounds_.page_size);
@@ -188,10 +192,20 @@ asio::awaitable<void> page_cache::write(std::uint64_t key) {
   if (failure) std::rethrow_exception(failure);
 }
 
+// From the back, but what nobody holds before what somebody does.
+std::uint64_t page_cache::take_key(std::vector<std::uint64_t>& keys) const noexcept {
+  if (!holds_.empty() && held(keys.back())) {
+    const auto other = std::find_if(keys.rbegin(), keys.rend(), [this](std::uint64_t key) { return !held(key); });
+    if (other != keys.rend()) std::swap(*other, keys.back());
+  }
+  const std::uint64_t key = keys.back();
+  keys.pop_back();
+  return key;
+}
+
 asio::awaitable<void> page_cache::write_some(page_cache& self, std::shared_ptr<std::vector<std::uint64_t>> keys) {
   while (!keys->empty()) {
-    const std::uint64_t key = keys->back();
-    keys->pop_back();
+    const std::uint64_t key = self.take_key(*keys);
     unsigned tries = 0;
     while (true) {
       std::exception_ptr failure;
@@ -281,6 +295,23 @@ asio::awaitable<void> page_cache::make_room() {
   }
 }
 
+asio::awaitable<void> page_cache::hold(page_holds::range pages) {
+  holds_.add(pages);
+  for (std::uint64_t i = 0; i < pages.count; ++i) {
+    const std::uint64_t key = key_of(pages.id, pages.first) + i;
+    while (true) {
+      const auto at = frames_.find(key);
+      if (at == frames_.end() || at->second->writing_first == lgpos{}) break;
+      co_await changed_.wait(key);
+    }
+  }
+}
+
+void page_cache::release(const page_holds::range& pages) noexcept {
+  holds_.remove(pages);
+  released_.notify();
+}
+
 void page_cache::synced(std::uint8_t id, std::uint64_t mark) {
   std::erase_if(unsynced_, [&](const auto& one) { return id_of(one.first) == id && one.second.mark <= mark; });
 }
@@ -297,6 +328,7 @@ void page_cache::drop(std::uint8_t id) {
 void page_cache::stop() noexcept {
   stopped_ = true;
   changed_.notify();
+  released_.notify();
 }
 
 bool page_cache::dirty(std::uint8_t id) const noexcept {

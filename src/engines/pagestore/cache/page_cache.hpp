@@ -1,6 +1,7 @@
 #pragma once
 
 #include "engines/pagestore/cache/page_buffer.hpp"
+#include "engines/pagestore/cache/page_holds.hpp"
 #include "engines/pagestore/database_file.hpp"
 #include "engines/pagestore/log/log_stream.hpp"
 
@@ -60,6 +61,9 @@ class page_cache {
   void synced(std::uint8_t id, std::uint64_t mark);
   /// To be taken before a sync begins, for `synced`.
   std::uint64_t sync_mark() const noexcept { return written_; }
+  /// No write of these pages begins from now on until `release`; returns when none runs any more, which is one write to the disk at most.
+  [[nodiscard]] asio::awaitable<void> hold(page_holds::range pages);
+  void release(const page_holds::range& pages) noexcept;
   /// Forgets the pages of a database that is detached; all of them are in the file.
   void drop(std::uint8_t id);
   /// Waiters are let go with `errc::instance_unavailable`; nothing is written any more.
@@ -96,6 +100,8 @@ class page_cache {
   frame& insert(std::uint64_t key);
   void erase(std::uint64_t key);
   void touch(frame& f);
+  bool held(std::uint64_t key) const noexcept { return !holds_.empty() && holds_.has(id_of(key), number_of(key)); }
+  std::uint64_t take_key(std::vector<std::uint64_t>& keys) const noexcept;
   void evict();
   asio::awaitable<void> read(std::uint64_t key);
   asio::awaitable<void> write(std::uint64_t key);
@@ -111,10 +117,12 @@ class page_cache {
   std::list<std::uint64_t> order_;        ///< least recently used first
   std::unordered_map<std::uint64_t, written_page> unsynced_;
   std::uint64_t written_ = 0;
+  page_holds holds_;
   unsigned failing_ = 0;
   bool stopped_ = false;
   bool cleaning_ = false;
   detail::event changed_;
+  detail::event released_;
 };
 
 }  // namespace contrail::pagestore

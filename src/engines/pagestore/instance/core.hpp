@@ -2,10 +2,13 @@
 
 #include "engines/pagestore/cache/page_cache.hpp"
 #include "engines/pagestore/database_file.hpp"
+#include "engines/pagestore/instance/running_backup.hpp"
 #include "engines/pagestore/instance/transaction_state.hpp"
 #include "engines/pagestore/format/log_record.hpp"
+#include "engines/pagestore/format/trailer.hpp"
 #include "engines/pagestore/log/log_stream.hpp"
 
+#include <contrail/engine.hpp>
 #include <contrail/engines/pagestore.hpp>
 #include <contrail/error.hpp>
 #include "async/event.hpp"
@@ -92,6 +95,24 @@ class instance_core : public std::enable_shared_from_this<instance_core> {
   asio::awaitable<commit_info> commit(std::shared_ptr<transaction_state> t, durability how);
   void rollback(transaction_state& t) noexcept;
 
+  // backup.cpp: what a backup asks for (docs/pagestore.md, "Backup")
+  errc backup_refusal() const noexcept { return backup_refusal_; }   ///< any thread; errc{}: none
+  bool claim_backup() noexcept { return !claimed_.exchange(true); }    ///< any thread
+  void unclaim_backup() noexcept { claimed_ = false; }
+  asio::awaitable<std::shared_ptr<running_backup>> begin_backup(kind what, std::function<void(std::error_code)> on_lost);
+  asio::awaitable<std::vector<database_info>> backup_databases();
+  asio::awaitable<database_copy> begin_copy(std::shared_ptr<const running_backup> of, std::uint8_t id);
+  asio::awaitable<database_trailer> end_copy(std::shared_ptr<const running_backup> of, std::uint8_t id, std::uint32_t pages);
+  asio::awaitable<void> hold_pages(page_holds::range pages);
+  void release_pages(page_holds::range pages) noexcept;   ///< any thread
+  asio::awaitable<log_cut> close_backup_logs(std::shared_ptr<running_backup> of);
+  asio::awaitable<log_copy> find_closed_log(std::uint32_t generation);
+  asio::awaitable<void> delete_logs(log_range range);
+  asio::awaitable<void> record_backup(std::shared_ptr<const running_backup> of, outcome result);
+  asio::awaitable<void> end_backup(std::shared_ptr<running_backup> of, bool committed);
+  void forget_backup(std::shared_ptr<running_backup> of) noexcept;   ///< any thread
+  std::uint64_t log_bytes() const noexcept { return log_written_; }   ///< any thread: since the instance was opened
+
  private:
   friend struct call_guard;
   using page_key = std::pair<std::uint8_t, page_no>;
@@ -119,6 +140,7 @@ class instance_core : public std::enable_shared_from_this<instance_core> {
   static asio::awaitable<void> end_quietly(std::shared_ptr<instance_core> self);
 
   // databases.cpp
+  void refuse_beside_backup(const char* operation) const;
   asio::awaitable<std::shared_ptr<open_database>> admit(std::filesystem::path path);
   asio::awaitable<database> publish(std::shared_ptr<open_database> d, record_type how);
   asio::awaitable<void> make_file(std::filesystem::path path, std::filesystem::path before);
@@ -131,6 +153,8 @@ class instance_core : public std::enable_shared_from_this<instance_core> {
   asio::awaitable<lgpos> append_own(std::vector<std::byte> record, bool durable);
   asio::awaitable<void> wait_for_log(std::size_t bytes, log_stream::reserve keep);
   asio::awaitable<void> roll_over(std::uint32_t generation);
+  asio::awaitable<void> begin_generation();
+  asio::awaitable<lgpos> roll_to(std::function<std::vector<std::byte>()> first_record);
   std::uint64_t log_ahead() const noexcept;
   static asio::awaitable<void> keep_prepared(std::shared_ptr<instance_core> self);
 
@@ -139,7 +163,14 @@ class instance_core : public std::enable_shared_from_this<instance_core> {
   asio::awaitable<void> sync_database(std::shared_ptr<open_database> d);
   asio::awaitable<void> write_checkpoint(lgpos redo, std::vector<attached_database> list);
   asio::awaitable<void> delete_old_logs();
+  std::uint32_t first_pinned() const noexcept;
   static asio::awaitable<void> run_rounds(std::shared_ptr<instance_core> self);
+
+  // backup.cpp
+  void require_loggable() const;
+  asio::awaitable<void> log_backup(backup_event event, bool durable);
+  asio::awaitable<void> record_in(std::shared_ptr<open_database> d, backup_event event);
+  void lose_backup() noexcept;
 
   // access.cpp
   asio::awaitable<page_view> view(open_database& d, page_no n, std::string_view operation);
@@ -175,6 +206,12 @@ class instance_core : public std::enable_shared_from_this<instance_core> {
   lgpos published_;                      ///< redo position of the checkpoint on the disk
   std::uint32_t lowest_generation_ = 0;
   detail::async_mutex rolling_, rounding_, attaching_;
+  detail::async_mutex checkpointing_;    ///< the file is written, or read by a backup
+  detail::async_mutex deleting_;         ///< logs
+  std::shared_ptr<running_backup> backup_;
+  std::atomic<bool> claimed_{false};     ///< by a backup; also before it begins and after it ends
+  std::atomic<errc> backup_refusal_{errc::backup_not_allowed_yet};
+  std::atomic<std::uint64_t> log_written_{0};
   detail::event round_done_, round_asked_, prepare_asked_, idle_;
   bool round_wanted_ = false;
   bool prepare_wanted_ = false;

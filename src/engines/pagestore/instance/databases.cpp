@@ -30,6 +30,10 @@ signature new_signature() {
 
 }  // namespace
 
+void instance_core::refuse_beside_backup(const char* operation) const {
+  if (claimed_) fail(errc::backup_in_progress, operation, how_.directory.string(), {}, "no backup of this instance", "one that runs");
+}
+
 std::vector<attached_database> instance_core::attached_list() const {
   std::vector<attached_database> out;
   for (const auto& [id, d] : databases_) {
@@ -131,6 +135,7 @@ asio::awaitable<database> instance_core::publish(std::shared_ptr<open_database> 
 asio::awaitable<database> instance_core::attach(std::filesystem::path path) {
   const call_guard running(*this);
   require_running();
+  refuse_beside_backup("attach database");
   const detail::async_mutex::guard one = co_await attaching_.lock();
   require_running();
   const std::string stored = stored_path(how_, path);
@@ -246,6 +251,7 @@ asio::awaitable<database> instance_core::create(std::filesystem::path path) {
 asio::awaitable<void> instance_core::detach(database which) {
   const call_guard running(*this);
   require_running();
+  refuse_beside_backup("detach database");
   const detail::async_mutex::guard one = co_await attaching_.lock();
   const detail::async_mutex::guard no_round = co_await rounding_.lock();
   require_running();

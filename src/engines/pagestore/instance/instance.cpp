@@ -1,5 +1,6 @@
 #include "engines/pagestore/instance/core.hpp"
 
+#include "engines/pagestore/backup/backup_engine.hpp"
 #include "engines/pagestore/format/page.hpp"
 
 #include <contrail/error.hpp>
@@ -9,13 +10,15 @@
 namespace contrail::pagestore {
 
 instance::instance() noexcept = default;
-instance::instance(std::shared_ptr<instance_core> core) noexcept : core_(std::move(core)) {}
+instance::instance(std::shared_ptr<instance_core> core, std::unique_ptr<pagestore::backup_engine> engine) noexcept
+    : core_(std::move(core)), engine_(std::move(engine)) {}
 instance::instance(instance&&) noexcept = default;
 
 instance& instance::operator=(instance&& other) noexcept {
   if (this != &other) {
     if (core_) core_->abandon();
     core_ = std::move(other.core_);
+    engine_ = std::move(other.engine_);
   }
   return *this;
 }
@@ -26,8 +29,10 @@ instance::~instance() {
 
 asio::awaitable<instance> instance::open(asio::any_io_executor ex, parameters how, const io::file_system* files) {
   io::file_system fs = files != nullptr ? *files : io::file_system::of(ex);
-  std::shared_ptr<instance_core> core = co_await instance_core::open(ex, std::move(how), std::move(fs));
-  co_return instance(std::move(core));
+  std::shared_ptr<instance_core> core = co_await instance_core::open(ex, std::move(how), fs);
+  auto engine = std::make_unique<pagestore::backup_engine>(std::move(ex), std::move(fs), core);
+  instance out(std::move(core), std::move(engine));
+  co_return out;
 }
 
 asio::awaitable<database> instance::create(std::filesystem::path path) {
@@ -73,11 +78,17 @@ asio::awaitable<void> instance::terminate(term_mode how) {
   const auto core = core_;
   if (!core) co_return;
   if (core->ended()) co_return;
+  co_await engine_->close();   // a session that was destroyed early may still be leaving
   co_await instance_core::call(core, core->terminate(how));
 }
 
 void instance::stop_service() noexcept {
   if (core_) core_->stop_service();
+}
+
+engine& instance::backup_engine() {
+  if (!engine_) fail(errc::not_initialized, "back up");
+  return *engine_;
 }
 
 std::size_t instance::payload_bytes() const noexcept { return core_ ? core_->how().page_size - page_header_bytes : 0; }

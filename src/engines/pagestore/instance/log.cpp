@@ -60,7 +60,18 @@ asio::awaitable<void> instance_core::wait_for_log(std::size_t bytes, log_stream:
 // Ends the generation, if it is still that one.
 asio::awaitable<void> instance_core::roll_over(std::uint32_t generation) {
   const detail::async_mutex::guard mine = co_await rolling_.lock();
-  if (log_->generation() != generation) co_return;
+  if (log_->generation() == generation) co_await begin_generation();
+}
+
+// Ends the generation, and begins the next one with this record, before anybody else's. Where it stands.
+asio::awaitable<lgpos> instance_core::roll_to(std::function<std::vector<std::byte>()> first_record) {
+  const detail::async_mutex::guard mine = co_await rolling_.lock();
+  co_await begin_generation();
+  std::vector<std::byte> record = first_record();
+  co_return log_->append(record);
+}
+
+asio::awaitable<void> instance_core::begin_generation() {
   if (dead_) require_running();
   // A function with a name: see the compiler's faults with temporaries beside co_await.
   std::function<std::vector<attached_database>()> list = [this] { return attached_list(); };
@@ -81,6 +92,7 @@ asio::awaitable<void> instance_core::roll_over(std::uint32_t generation) {
   if (failure) std::rethrow_exception(failure);
   log_->open_again();
   ++sums_.rolls;
+  log_written_ += how_.log_file_size;
   prepare_wanted_ = true;
   prepare_asked_.notify();
 }

@@ -18,6 +18,12 @@
 // From a directory to a running instance.
 namespace contrail::pagestore {
 
+namespace {
+
+bool is_full_log(const std::error_code& why) noexcept { return calls::is_full(why) || why == errc::log_disk_full; }
+
+}  // namespace
+
 instance_core::instance_core(const parameters& how, io::file_system fs, const detail::strand_type& strand)
     : how_(how), fs_(std::move(fs)), strand_(strand), kept_(detail::kept_strand::make(strand)) {}
 
@@ -45,8 +51,7 @@ void instance_core::post(std::function<void()> what) { kept_->post(std::move(wha
 
 void instance_core::require_running() const {
   if (dead_) {
-    const bool full = calls::is_full(dead_) || dead_ == errc::log_disk_full;
-    fail(full ? errc::instance_unavailable_log_disk_full : errc::instance_unavailable, "use the instance", how_.directory.string(), {}, {},
+    fail(is_full_log(dead_) ? errc::instance_unavailable_log_disk_full : errc::instance_unavailable, "use the instance", how_.directory.string(), {}, {},
          "it has failed: " + dead_.message() + "; end it and open it again");
   }
   if (state_ == state::starting) fail(errc::not_initialized, "use the instance", how_.directory.string());
@@ -57,6 +62,8 @@ void instance_core::require_running() const {
 void instance_core::lost(std::error_code why) noexcept {
   if (dead_) return;
   dead_ = why;
+  backup_refusal_ = is_full_log(why) ? errc::instance_unavailable_log_disk_full : errc::instance_unavailable;
+  lose_backup();
   if (cache_) cache_->stop();
   if (log_) log_->stop(false);
   round_done_.notify();
@@ -183,6 +190,7 @@ asio::awaitable<void> instance_core::start() {
     co_await write_checkpoint(tip, none);
     prepare_wanted_ = true;
     prepare_asked_.notify();
+    backup_refusal_ = how_.logging ? errc{} : errc::logging_disabled;
   } catch (...) {
     failure = std::current_exception();
   }

@@ -79,6 +79,7 @@ asio::awaitable<void> instance_core::round() {
 }
 
 asio::awaitable<void> instance_core::write_checkpoint(lgpos redo, std::vector<attached_database> list) {
+  const detail::async_mutex::guard mine = co_await checkpointing_.lock();
   const std::filesystem::path path = checkpoint_path(how_);
   constexpr const char* operation = "write checkpoint";
   twin_place place;
@@ -114,8 +115,9 @@ asio::awaitable<void> instance_core::write_checkpoint(lgpos redo, std::vector<at
 
 // Circular logging: what lies before the checkpoint goes, oldest first. One of them becomes the next log file.
 asio::awaitable<void> instance_core::delete_old_logs() {
+  const detail::async_mutex::guard mine = co_await deleting_.lock();
   bool removed = false;
-  while (lowest_generation_ < published_.generation()) {
+  while (lowest_generation_ < first_pinned()) {
     const std::uint32_t generation = lowest_generation_;
     if (!log_->prepared() && !recycled_) {
       recycled_ = generation;

@@ -45,7 +45,13 @@ asio::awaitable<void> instance_core::terminate(term_mode how) {
     while (state_ != state::ended) co_await idle_.wait();
     co_return;
   }
+  if (how == term_mode::complete && claimed_ && !dead_) {
+    fail(errc::backup_in_progress, "end the instance", how_.directory.string(), {}, "no backup", "one that runs; end it first, or with the instance");
+  }
   state_ = state::ending;
+  backup_refusal_ = errc::term_in_progress;
+  lose_backup();
+  if (how == term_mode::stop_backup) how = term_mode::complete;
   while (!open_.empty()) {
     ++sums_.rollbacks;
     const std::shared_ptr<transaction_state> t = *open_.begin();

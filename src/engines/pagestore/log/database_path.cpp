@@ -3,6 +3,7 @@
 #include <contrail/engines/pagestore/types.hpp>
 #include <contrail/error.hpp>
 #include <contrail/io/file_names.hpp>
+#include <contrail/manifest.hpp>
 
 #include <system_error>
 
@@ -31,6 +32,13 @@ std::string stored_path(const parameters& how, const std::filesystem::path& path
 std::filesystem::path real_path(const parameters& how, std::string_view stored) {
   const std::filesystem::path path = io::to_path(stored);
   return path.has_root_directory() ? path : how.directory / path;
+}
+
+std::string restore_name(const std::string& stored, std::uint8_t id) {
+  const std::size_t slash = stored.rfind('/');
+  const std::string last = slash == std::string::npos ? stored : stored.substr(slash + 1);
+  if (is_safe_name(stored) && !io::to_path(stored).has_root_path()) return stored;
+  return "database-" + std::to_string(id) + "/" + (is_safe_name(last) ? last : std::string("database"));
 }
 
 }  // namespace contrail::pagestore

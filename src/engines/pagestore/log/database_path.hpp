@@ -15,5 +15,7 @@ namespace contrail::pagestore {
 std::string stored_path(const parameters& how, const std::filesystem::path& path);
 /// The way back.
 std::filesystem::path real_path(const parameters& how, std::string_view stored);
+/// What the copy of a database is called in a set: as it is stored where that is relative, else by its last part, told apart by its number.
+std::string restore_name(const std::string& stored, std::uint8_t id);
 
 }  // namespace contrail::pagestore
