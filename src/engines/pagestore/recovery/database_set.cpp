@@ -28,6 +28,7 @@ std::string words(lgpos at) { return "generation " + number(at.generation()) + "
 database_set::database_set(io::file_system fs, parameters how, log_reach reach) : fs_(std::move(fs)), how_(std::move(how)), reach_(std::move(reach)) {}
 
 asio::awaitable<std::shared_ptr<recovered_database>> database_set::find(attached_database what) {
+  if (closed_) co_return find_given(std::move(what));
   for (const auto& known : all_) {
     if (known->what.path == what.path && known->what.database == what.database) co_return known;
   }
@@ -36,7 +37,7 @@ asio::awaitable<std::shared_ptr<recovered_database>> database_set::find(attached
   out->what = std::move(what);
   out->name = io::to_text(path);
   try {
-    out->file = co_await database_file::open(fs_, path, reach_.page_size);
+    out->file = co_await database_file::open(*fs_, path, reach_.page_size);
   } catch (const error& e) {
     if (e.code() == errc::file_not_found) {
       out->absent = true;
@@ -50,6 +51,17 @@ asio::awaitable<std::shared_ptr<recovered_database>> database_set::find(attached
   if (!out->problem) judge(*out);
   all_.push_back(out);
   co_return out;
+}
+
+std::shared_ptr<recovered_database> database_set::find_given(attached_database what) {
+  for (const auto& known : all_) {
+    if (known->what.database == what.database) return known;
+  }
+  auto out = std::make_shared<recovered_database>();
+  out->name = what.path;
+  out->what = std::move(what);
+  all_.push_back(out);
+  return out;
 }
 
 void database_set::judge(recovered_database& d) {

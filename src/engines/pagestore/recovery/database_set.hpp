@@ -15,6 +15,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 /// The databases that a log speaks of, and whether its changes are for them.
@@ -50,7 +51,10 @@ struct recovered_database {
 
 class database_set {
  public:
+  /// Those that the log names, where it says that they are.
   database_set(io::file_system fs, parameters how, log_reach reach);
+  /// These, wherever the log says that they are; all others are passed over.
+  explicit database_set(std::vector<std::shared_ptr<recovered_database>> these) : closed_(true), all_(std::move(these)) {}
 
   /// Opened when it is met first. Fails only with what the system said of a file that is there.
   [[nodiscard]] asio::awaitable<std::shared_ptr<recovered_database>> find(attached_database what);
@@ -76,9 +80,11 @@ class database_set {
     attached_database what;
     std::shared_ptr<recovered_database> database;
   };
+  std::shared_ptr<recovered_database> find_given(attached_database what);
   void judge(recovered_database& d);
 
-  io::file_system fs_;
+  const bool closed_ = false;
+  std::optional<io::file_system> fs_;
   const parameters how_;
   const log_reach reach_;
   std::vector<std::shared_ptr<recovered_database>> all_;

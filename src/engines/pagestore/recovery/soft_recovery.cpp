@@ -3,10 +3,9 @@
 #include "engines/pagestore/format/bitmap.hpp"
 #include "engines/pagestore/log/log_directory.hpp"
 #include "engines/pagestore/log/log_reader.hpp"
-#include "engines/pagestore/recovery/backup_records.hpp"
 #include "engines/pagestore/recovery/database_set.hpp"
+#include "engines/pagestore/recovery/log_redo.hpp"
 #include "engines/pagestore/recovery/page_redo.hpp"
-#include "engines/pagestore/recovery/record_window.hpp"
 #include "engines/pagestore/whole_transfers.hpp"
 
 #include <contrail/error.hpp>
@@ -36,10 +35,7 @@ class recovery {
   asio::awaitable<void> prove();
   asio::awaitable<bool> pass(bool first);
   asio::awaitable<bool> read_generation(log_reader& log, bool first);
-  asio::awaitable<void> act_on(const log_reader& log);
-  asio::awaitable<void> apply_window();
   asio::awaitable<void> check_end();
-  asio::awaitable<void> check_page_numbers(recovered_database& d);
   asio::awaitable<void> settle_log();
   asio::awaitable<void> settle_databases();
   void new_set();
@@ -55,7 +51,7 @@ class recovery {
   bool at_start_ = false;            // of the records that are redone
   std::unique_ptr<database_set> set_;
   std::shared_ptr<page_redo> redo_;
-  record_window window_;
+  std::unique_ptr<log_redo> steps_;
   log_tail tail_;
   std::uint64_t remains_begin_ = 0, remains_end_ = 0;
 };
@@ -116,6 +112,9 @@ void recovery::new_set() {
   limits.pages = how_.cache_size;
   limits.writes = how_.writes_in_flight;
   redo_ = std::make_shared<page_redo>(strand_, limits);
+  const log_run run = run_;
+  const parameters how = how_;
+  steps_ = std::make_unique<log_redo>(*set_, *redo_, how_.page_size, [how, run](std::uint32_t g) { return log_path(how, run, g); });
 }
 
 /// A database may need more than the checkpoint says: an older file that was put back.
@@ -143,8 +142,7 @@ asio::awaitable<void> recovery::prove() {
 }
 
 asio::awaitable<bool> recovery::pass(bool first) {
-  set_->unbind_all();
-  window_.clear();
+  steps_->begin();
   at_start_ = false;
   if (first) out_.records = 0;
   std::optional<log_tail> previous;
@@ -175,7 +173,7 @@ asio::awaitable<bool> recovery::pass(bool first) {
     const bool enough = co_await start_suffices();
     if (!enough) co_return false;
   }
-  co_await apply_window();
+  co_await steps_->finish();
   tail_ = *previous;
   tail_.numbered = !run_.current;
   co_return true;
@@ -192,94 +190,14 @@ asio::awaitable<bool> recovery::read_generation(log_reader& log, bool first) {
       if (!enough) co_return false;
     }
     if (at_start_ && first) ++out_.records;
-    if (log.record().type == record_type::commit) {
-      if (!at_start_) continue;
-      window_.add(log.position(), log.bytes());
-      if (window_.full()) co_await apply_window();
-      continue;
-    }
-    co_await act_on(log);
-    if (!at_start_) continue;
+    const bool commit = log.record().type == record_type::commit;
+    if (commit && !at_start_) continue;
+    co_await steps_->take(log, at_start_);
+    if (commit || !at_start_) continue;
     co_await set_->open_bound();
     const bool enough = co_await start_suffices();
     if (!enough) co_return false;
   }
-}
-
-asio::awaitable<void> recovery::act_on(const log_reader& log) {
-  const record_type type = log.record().type;
-  const auto unreadable = [&log] {
-    fail(errc::log_file_corrupt, "read log", log.name(), log.position().offset(), "a record of type " + number(static_cast<unsigned>(log.record().type)),
-         "fields that lead out of it");
-  };
-  switch (type) {
-    case record_type::create:
-    case record_type::attach:
-    case record_type::detach: {
-      const std::optional<database_record> record = read_database_record(log.bytes());
-      if (!record || record->id == 0 || record->id > most_databases) unreadable();
-      co_await apply_window();
-      set_->unbind(record->id);
-      if (type == record_type::detach) break;
-      attached_database what;
-      what.id = record->id;
-      what.database = record->database;
-      what.dbtime = record->dbtime;
-      what.path = record->path;
-      set_->bind(what);
-      break;
-    }
-    case record_type::shutdown:
-    case record_type::recovered:
-      co_await apply_window();
-      set_->unbind_all();
-      break;
-    case record_type::backup: {
-      const std::optional<backup_event> event = read_backup_event(log.bytes());
-      if (!event) unreadable();
-      if (!at_start_ || event->phase != backup_phase_update) break;
-      const auto database = set_->bound(event->id);
-      if (!database || !database->takes_part) break;
-      database_header header;
-      header.backups = database->backups;
-      if (remember_backup(header, *event)) database->backups = header.backups;
-      break;
-    }
-    default: break;
-  }
-}
-
-asio::awaitable<void> recovery::apply_window() {
-  std::vector<redo_change> changes;
-  for (const record_window::entry& e : window_.entries()) {
-    std::optional<commit_record> record = read_commit(window_.bytes(e), how_.page_size);
-    const auto corrupt = [&](const std::string& found) {
-      fail(errc::log_file_corrupt, "read log", io::to_text(log_path(how_, run_, e.at.generation())), e.at.offset(), "a transaction", found);
-    };
-    if (!record) corrupt("fields that lead out of it");
-    for (const touched_database& t : record->databases) {
-      const auto& database = set_->bound(t.id);
-      if (!database) corrupt("one of database " + number(t.id) + ", which is not attached there");
-      database->logged = std::max(database->logged, t.dbtime);
-    }
-    for (page_change& c : record->changes) {
-      const auto& database = set_->bound(c.id);
-      if (!database) corrupt("a change of database " + number(c.id) + ", which is not attached there");
-      if (!database->takes_part) continue;
-      if (database->clean && e.at < database->file.header().cleaned) continue;   // all of it was written before it became clean
-      if (c.number > database->highest_page) {
-        database->highest_page = c.number;
-        database->highest_at = e.at;
-      }
-      redo_change r;
-      r.database = database;
-      r.change = std::move(c);
-      r.at = e.at;
-      changes.push_back(std::move(r));
-    }
-  }
-  co_await redo_->apply(changes);
-  window_.clear();
 }
 
 asio::awaitable<void> recovery::check_end() {
@@ -305,21 +223,8 @@ asio::awaitable<void> recovery::check_end() {
   }
   redo_->require_readable();
   for (const auto& d : set_->all()) {
-    if (d->takes_part && d->highest_page != 0) co_await check_page_numbers(*d);
+    if (d->takes_part && d->highest_page != 0) co_await steps_->check_page_numbers(*d);
   }
-}
-
-asio::awaitable<void> recovery::check_page_numbers(recovered_database& d) {
-  if (!d.page_one_seen) {
-    page_buffer page(how_.page_size);
-    const byte_span bytes = page.all();
-    const asio::mutable_buffer into(bytes.data(), bytes.size());
-    co_await d.file.read_checked(1, into);
-    d.pages = std::max(d.pages, bitmap_pages(bytes));
-  }
-  if (d.highest_page <= d.pages) co_return;
-  fail(errc::log_file_corrupt, "read log", io::to_text(log_path(how_, run_, d.highest_at.generation())), d.highest_at.offset(),
-       "changes of pages that the database owns, up to " + number(d.pages), "one of page " + number(d.highest_page) + " of " + d.name);
 }
 
 /// What recovery goes by must be on stable storage before anything is made of it: the process may have ended alone, and the power may fail
