@@ -15,6 +15,7 @@
 #include <cassert>
 #include <chrono>
 #include <cstring>
+#include <string>
 #include <utility>
 
 namespace contrail::pagestore {
@@ -203,9 +204,9 @@ std::uint64_t page_cache::take_key(std::vector<std::uint64_t>& keys) const noexc
   return key;
 }
 
-asio::awaitable<void> page_cache::write_some(page_cache& self, std::shared_ptr<std::vector<std::uint64_t>> keys) {
-  while (!keys->empty()) {
-    const std::uint64_t key = self.take_key(*keys);
+asio::awaitable<void> page_cache::write_some(page_cache& self, std::shared_ptr<work> todo) {
+  while (!todo->keys.empty()) {
+    const std::uint64_t key = self.take_key(todo->keys);
     unsigned tries = 0;
     while (true) {
       std::exception_ptr failure;
@@ -217,15 +218,19 @@ asio::awaitable<void> page_cache::write_some(page_cache& self, std::shared_ptr<s
         why = e.code();
       }
       if (!failure) break;
-      if (self.stopped_ || self.log_.failed()) std::rethrow_exception(failure);
+      if (todo->failed || self.stopped_ || self.log_.failed()) std::rethrow_exception(failure);
       ++tries;
       ++self.failing_;
       const bool full = calls::is_full(why);
       if (tries >= write_tries) {
         self.failing_ -= tries;
-        if (full) fail(errc::disk_full, "write page");
+        todo->failed = true;
+        const database_file* const file = self.files_(id_of(key));
+        const std::string name = file == nullptr ? std::string() : file->name();
+        const std::uint64_t at = page_offset(number_of(key), self.bounds_.page_size);
+        if (full) fail(errc::disk_full, "write page", name, at, {}, why.message());
         self.lost_(make_error_code(errc::disk_io));
-        std::rethrow_exception(failure);
+        fail(errc::disk_io, "write page", name, at, {}, why.message() + ", " + std::to_string(tries) + " times");
       }
       const auto ex = co_await asio::this_coro::executor;
       asio::steady_timer pause(ex, first_pause * (1U << std::min(tries, 6U)));
@@ -242,7 +247,8 @@ asio::awaitable<void> page_cache::write_all(std::vector<std::uint64_t> keys) {
   // In the order of the file, which disks prefer; the workers take them from the back.
   std::sort(keys.begin(), keys.end(), std::greater<>());
   const std::size_t workers = std::min<std::size_t>(bounds_.writes_in_flight, keys.size());
-  const auto shared = std::make_shared<std::vector<std::uint64_t>>(std::move(keys));
+  const auto shared = std::make_shared<work>();
+  shared->keys = std::move(keys);
   const auto ex = co_await asio::this_coro::executor;
   detail::task_group group(ex);
   for (std::size_t i = 0; i < workers; ++i) group.spawn(write_some(*this, shared));

@@ -106,7 +106,12 @@ class page_cache {
   asio::awaitable<void> read(std::uint64_t key);
   asio::awaitable<void> write(std::uint64_t key);
   asio::awaitable<void> write_all(std::vector<std::uint64_t> keys);
-  static asio::awaitable<void> write_some(page_cache& self, std::shared_ptr<std::vector<std::uint64_t>> keys);
+  /// Pages that several coroutines write.
+  struct work {
+    std::vector<std::uint64_t> keys;
+    bool failed = false;   ///< of one of them: the others have been cancelled
+  };
+  static asio::awaitable<void> write_some(page_cache& self, std::shared_ptr<work> todo);
   [[noreturn]] void refuse() const;
 
   const limits bounds_;

@@ -189,7 +189,7 @@ class instance_core : public std::enable_shared_from_this<instance_core> {
   io::file_system fs_;
   asio::any_io_executor strand_;         ///< empty when the instance or its context has ended
   std::shared_ptr<detail::kept_strand> kept_;
-  io::held_lock lock_;
+  std::vector<io::held_lock> locks_;     ///< in each of its directories
   recovery_report report_;
 
   std::shared_ptr<log_stream> log_;

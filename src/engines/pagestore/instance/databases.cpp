@@ -109,12 +109,14 @@ asio::awaitable<database> instance_core::publish(std::shared_ptr<open_database> 
   record_builder record(bytes);
   record.begin_database(how, now_ns(), content);
   record.finish();
+  // No round from the record to the header: its checkpoint would list a database whose header is still that of its last detach, and older than
+  // the checkpoint, as that of an old file put in its place is.
+  const detail::async_mutex::guard no_round = co_await rounding_.lock();
+  if (dead_) require_running();
   co_await wait_for_log(bytes.size(), log_stream::reserve::end);
   const lgpos at = log_->append(bytes);
   d->attached = true;
   co_await log_->make_durable(at);
-  // No round runs meanwhile: it might delete a log that the header, not being dirty yet, would go on asking for.
-  const detail::async_mutex::guard no_round = co_await rounding_.lock();
   const std::function<void(database_header&)> change = [this, at, d](database_header& h) {
     h.log = log_->header().log;
     h.state = database_state::dirty;

@@ -12,8 +12,10 @@
 #include <asio/co_spawn.hpp>
 #include <asio/strand.hpp>
 
+#include <algorithm>
 #include <random>
 #include <string>
+#include <vector>
 
 // From a directory to a running instance.
 namespace contrail::pagestore {
@@ -81,13 +83,27 @@ asio::awaitable<void> instance_core::take_lock() {
     const std::error_code named = co_await calls::sync_directory(fs_, calls::directory_of(directory));
     calls::check(named, "sync directory", calls::directory_of(directory));
   }
-  const std::filesystem::path path = how_.directory / lock_name(how_.base_name);
-  calls::locked taken = co_await calls::lock(fs_, path);
-  if (calls::is_held(taken.ec)) {
-    fail(errc::file_access_denied, "open instance", path.string(), {}, "an instance that nobody has open", "another one holds its lock");
+  // One in each directory: another instance may have been given the same one for its logs, or for its checkpoint.
+  std::vector<io::entry> held;
+  for (const std::filesystem::path& directory : {how_.directory, how_.log_directory, how_.checkpoint_directory}) {
+    const std::filesystem::path path = directory / lock_name(how_.base_name);
+    if (!held.empty()) {
+      const calls::found there = co_await calls::stat(fs_, path);
+      const bool ours = !there.ec && std::any_of(held.begin(), held.end(), [&](const io::entry& e) {
+        return e.facts.device == there.entry.facts.device && e.facts.inode == there.entry.facts.inode;
+      });
+      if (ours) continue;   // the same directory, perhaps by another name
+    }
+    calls::locked taken = co_await calls::lock(fs_, path);
+    if (calls::is_held(taken.ec)) {
+      fail(errc::file_access_denied, "open instance", path.string(), {}, "an instance that nobody has open", "another one holds its lock");
+    }
+    calls::check(taken.ec, "open instance", path);
+    locks_.push_back(std::move(taken.lock));
+    const calls::found made = co_await calls::stat(fs_, path);
+    calls::check(made.ec, "open instance", path);
+    held.push_back(made.entry);
   }
-  calls::check(taken.ec, "open instance", path);
-  lock_ = std::move(taken.lock);
 }
 
 void instance_core::worker_ended() noexcept {

@@ -85,7 +85,7 @@ asio::awaitable<void> instance_core::terminate(term_mode how) {
   databases_.clear();
   checkpoint_.close();
   if (log_) log_->close();
-  lock_ = io::held_lock();
+  locks_.clear();
   state_ = state::ended;
   ended_ = true;
   kept_->close();

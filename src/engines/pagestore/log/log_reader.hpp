@@ -46,6 +46,8 @@ class log_reader {
 
   /// After the last record; `numbered` is the caller's to know.
   const log_tail& tail() const noexcept { return tail_; }
+  /// Where its last whole batch begins; `tail().end` when there is none.
+  std::uint64_t last_batch_begin() const noexcept { return tail_.batch == 0 ? tail_.end : std::uint64_t{batch_sector_} * 512; }
   /// Bytes of the file between which parts of the batch stand that was cut short; equal: none.
   std::uint64_t remains_begin() const noexcept { return remains_begin_; }
   std::uint64_t remains_end() const noexcept { return remains_end_; }

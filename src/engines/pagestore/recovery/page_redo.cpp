@@ -83,7 +83,11 @@ asio::awaitable<void> page_redo::read_some(std::shared_ptr<page_redo> self, std:
     co_await p->database->file.read(p->number, into);
     ++self->pages_read;
     p->state = examine_page(bytes, p->number, p->database->what.database.random);
-    if (p->state == page_state::good) p->dbtime = get_page_header(bytes).dbtime;
+    if (p->state == page_state::good) {
+      const page_header header = get_page_header(bytes);
+      p->dbtime = header.dbtime;
+      p->at = header.changed;
+    }
     if (self->keeps(*p)) p->content = std::move(content);
     self->see_page_one(*p);
   }
@@ -95,6 +99,10 @@ void page_redo::see_page_one(page& p) const {
   p.database->pages = std::max(p.database->pages, bitmap_pages(p.content->all()));
 }
 
+// It may have been written and never have reached the disk: after a sync that failed the system shows it, takes it for clean, and tells the
+// next sync that all is well.
+void page_redo::write_again(page& p) noexcept { p.changed = true; }
+
 void page_redo::apply_one(const redo_change& c) {
   key k;
   k.database = c.database.get();
@@ -104,7 +112,7 @@ void page_redo::apply_one(const redo_change& c) {
   const bool torn = !readable && p.state != page_state::blank;
   if (c.change.kind == change_kind::delta) {
     if (torn) return;   // an image follows, or it is damage
-    if (readable && p.dbtime >= c.change.after) return;
+    if (readable && p.dbtime >= c.change.after) return write_again(p);
     if (!readable || p.dbtime != c.change.before) {
       const bool old = !readable || p.dbtime < c.change.before;
       fail(old ? errc::dbtime_too_old : errc::dbtime_too_new, "redo a change of page " + std::to_string(p.number), p.database->name,
@@ -120,7 +128,7 @@ void page_redo::apply_one(const redo_change& c) {
       put_page_header(p.content->all(), header);
     }
   } else {
-    if (readable && p.dbtime >= c.change.after) return;
+    if (readable && p.dbtime >= c.change.after) return write_again(p);
     if (torn && mode_ != mode::write) ++pages_repaired;
     if (!p.content && keeps(p)) p.content = std::make_unique<page_buffer>(how_.page_size);
     if (p.content) make_page(c.change, p.database->what.database.random, p.content->all());

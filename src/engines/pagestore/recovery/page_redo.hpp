@@ -46,7 +46,7 @@ class page_redo : public std::enable_shared_from_this<page_redo> {
   bool complete() const noexcept { return mode_ == mode::keep; }
   /// Forgets all; pages may be written from now on, before everything is applied.
   void begin_second_pass();
-  /// Writes what was changed. The files are long enough, and are synced by the caller.
+  /// Writes every page that the log changes, also those that had the changes. The files are long enough, and are synced by the caller.
   [[nodiscard]] asio::awaitable<void> write_changed();
 
   std::uint64_t applied = 0;          ///< changes
@@ -79,6 +79,7 @@ class page_redo : public std::enable_shared_from_this<page_redo> {
   struct work;
 
   void apply_one(const redo_change& c);
+  static void write_again(page& p) noexcept;
   void see_page_one(page& p) const;
   bool keeps(const page& p) const noexcept { return mode_ != mode::prove || p.number == 1; }
   asio::awaitable<void> make_room(std::size_t more);

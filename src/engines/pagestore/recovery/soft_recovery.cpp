@@ -12,6 +12,7 @@
 #include <contrail/io/file_names.hpp>
 #include "async/file_calls.hpp"
 
+#include <asio/buffer.hpp>
 #include <asio/this_coro.hpp>
 
 #include <algorithm>
@@ -53,7 +54,7 @@ class recovery {
   std::shared_ptr<page_redo> redo_;
   std::unique_ptr<log_redo> steps_;
   log_tail tail_;
-  std::uint64_t remains_begin_ = 0, remains_end_ = 0;
+  std::uint64_t last_batch_begin_ = 0, remains_begin_ = 0, remains_end_ = 0;
 };
 
 asio::awaitable<bool> recovery::look() {
@@ -164,6 +165,7 @@ asio::awaitable<bool> recovery::pass(bool first) {
            "no further batch");
     }
     previous = log.tail();
+    last_batch_begin_ = log.last_batch_begin();
     remains_begin_ = log.remains_begin();
     remains_end_ = log.remains_end();
   }
@@ -236,6 +238,12 @@ asio::awaitable<void> recovery::settle_log() {
   options.mode = io::access::read_write;
   calls::opened log = co_await calls::open(fs_, path, options);
   if (log.ec) fail(log.ec, "settle log", name);
+  // The last batch once more: when its sync has failed, the system may show it and yet never write it. All before it were synced.
+  std::vector<std::byte> batch(tail_.end - last_batch_begin_);
+  const asio::mutable_buffer into = asio::buffer(batch);
+  const std::size_t there = co_await read_whole(log.file, last_batch_begin_, into, "settle log", name);
+  const asio::const_buffer again(batch.data(), there);
+  if (there != 0) co_await write_whole(log.file, last_batch_begin_, again, "settle log", name);
   if (!tail_.closed) co_await write_zeros(log.file, remains_begin_, remains_end_, "settle log", name);
   co_await sync_file(log.file, "settle log", name);
   const std::filesystem::path directory = calls::directory_of(path);

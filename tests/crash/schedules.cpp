@@ -1,0 +1,360 @@
+#include "crash/schedules.hpp"
+
+#include "crash/virtual_time.hpp"
+#include "support/pagestore_world.hpp"
+
+#include <algorithm>
+#include <random>
+#include <system_error>
+#include <vector>
+
+namespace schedules {
+
+namespace {
+
+using contrail::io::disk_event;
+using contrail::io::disk_fault;
+using contrail::io::disk_request;
+using contrail::pagestore::term_mode;
+using pagestore_world::life_plan;
+using pagestore_world::mark;
+using pagestore_world::outcome;
+using pagestore_world::place;
+using pagestore_world::world;
+
+/// Where the power is to fail.
+enum class target : std::uint8_t { anywhere, opening, first_batches, batch, log_files, header, checkpoint, ending, databases, page };
+
+bool has(const std::string& path, const char* part) { return path.find(part) != std::string::npos; }
+
+bool on_log_files(const disk_event& e) {
+  const bool names = e.what == disk_request::rename || e.what == disk_request::remove;
+  return (names && has(e.path, "edb")) || e.what == disk_request::sync_directory || has(e.path, "edbtmp.log");
+}
+
+bool meets(const disk_event& e, std::uint64_t at, target what, const std::vector<mark>& marks) {
+  const bool writes = e.what == disk_request::write;
+  const auto within = [&](auto... places) {
+    return std::any_of(marks.begin(), marks.end(), [&](const mark& m) { return ((m.what == places) || ...) && at >= m.begin && at < m.end; });
+  };
+  switch (what) {
+    case target::anywhere: return true;
+    case target::opening: return within(place::opening);
+    case target::first_batches:
+    case target::batch: return writes && has(e.path, "edb.log") && e.offset >= 4096;
+    case target::log_files: return on_log_files(e);
+    case target::header: return writes && has(e.path, "data") && e.offset < 8192;
+    case target::checkpoint: return writes && has(e.path, "edb.chk");
+    case target::ending: return within(place::ending);
+    case target::databases: return within(place::attaching, place::creating, place::detaching);
+    case target::page: return writes && has(e.path, "data") && e.offset >= 8192;
+  }
+  return false;
+}
+
+class schedule {
+ public:
+  explicit schedule(std::uint64_t seed) : random_(seed ^ 0x9e3779b97f4a7c15ULL), world_(seed, options(seed), &schedule::run_context) {}
+
+  pagestore_world::counts run();
+
+ private:
+  static bool run_context(asio::io_context& context, const std::function<bool()>& over);
+  contrail::io::disk_options options(std::uint64_t seed);
+
+  std::uint64_t any(std::uint64_t n) { return random_() % n; }
+  life_plan plan();
+  outcome live(const life_plan& p) {
+    world_.vary();
+    return world_.live(p);
+  }
+  void crash_at(target what, life_plan p);
+  void crash_at(target what) { crash_at(what, plan()); }
+  void crash_somewhere();
+  void fault(life_plan& p);
+  void no_room(life_plan& p);
+
+  void mixed();
+  void openings();
+  void twins();
+  void rolls();
+  void ends();
+  void comings_and_goings();
+  void faults();
+  void full_disks();
+  void recycled_logs();
+  void missing_files();
+  void clean_lives();
+
+  std::mt19937_64 random_;
+  world world_;
+  std::uint64_t typical_ = 200;   ///< operations of a life
+  std::uint64_t directed_ = 0;
+};
+
+// Time passes with what is done, and at once when there is nothing to do.
+bool schedule::run_context(asio::io_context& context, const std::function<bool()>& over) {
+  using namespace std::chrono_literals;
+  const auto begun = virtual_time::now();
+  while (!over() && !context.stopped()) {
+    if (virtual_time::works()) {
+      virtual_time::advance(context.poll_one() != 0 ? 1us : 500us);
+      if (virtual_time::now() - begun > 1h) break;
+    } else if (context.run_one_for(1s) == 0 && virtual_time::now() - begun > 2min) {
+      break;
+    }
+  }
+  return over();
+}
+
+contrail::io::disk_options schedule::options(std::uint64_t seed) {
+  contrail::io::disk_options out;
+  out.seed = seed;
+  out.short_transfers = any(2) == 0;
+  out.patience = 3;
+  return out;
+}
+
+life_plan schedule::plan() {
+  life_plan p;
+  p.writers = 1 + static_cast<unsigned>(any(4));
+  p.transactions = 2 + static_cast<unsigned>(any(16));
+  p.wide = any(6) == 0;
+  if (p.wide) p.transactions *= 2;
+  p.manager = any(3) == 0;
+  const auto end = any(4);
+  p.end = end == 0 ? term_mode::complete : end == 1 ? term_mode::dirty : term_mode::abrupt;
+  return p;
+}
+
+// The life is lived on a copy first: then it is known where that is.
+void schedule::crash_at(target what, life_plan p) {
+  world_.vary();
+  world probe = world_.twin();
+  probe.live(p);
+  std::vector<std::uint64_t> found;
+  for (const disk_event& e : probe.events()) {
+    const std::uint64_t at = e.number - probe.begun_at();
+    if (meets(e, at, what, probe.marks())) found.push_back(at);
+  }
+  if (what == target::first_batches && found.size() > 4) found.resize(4);
+  if (found.empty()) {
+    p.power_fails_after = 1 + any(typical_);
+  } else {
+    // Before it is done, after that, or after one more.
+    const std::uint64_t at = found[any(found.size())];
+    const auto how = any(4);
+    p.power_fails_after = at + (how == 0 ? 0 : how == 1 ? 2 : 1);
+    ++directed_;
+  }
+  world_.live(p);
+}
+
+void schedule::crash_somewhere() {
+  life_plan p = plan();
+  const auto kind = any(8);
+  if (kind < 5) p.power_fails_after = 1 + any(typical_);
+  else if (kind < 7) p.power_fails_after = 1 + any(40);   // opening, recovery, the first batches
+  const std::uint64_t before = world_.disk().operations();
+  if (live(p) == outcome::over) typical_ = std::max<std::uint64_t>(world_.disk().operations() - before, 50);
+}
+
+void schedule::mixed() {
+  for (auto lives = 2 + any(4); lives != 0; --lives) crash_somewhere();
+}
+
+void schedule::openings() {
+  crash_at(any(2) == 0 ? target::batch : target::page);
+  for (auto lives = 2 + any(3); lives != 0; --lives) {
+    const auto what = any(5);
+    if (what < 2) crash_at(target::opening);
+    else if (what < 4) crash_at(target::first_batches);
+    else crash_at(target::batch);
+  }
+}
+
+void schedule::twins() {
+  for (auto lives = 3 + any(3); lives != 0; --lives) {
+    life_plan p = plan();
+    p.transactions = 1 + static_cast<unsigned>(any(6));
+    crash_at(any(4) == 0 ? target::checkpoint : target::header, p);
+  }
+}
+
+void schedule::rolls() {
+  for (auto lives = 2 + any(3); lives != 0; --lives) {
+    life_plan p = plan();
+    p.rolls = true;
+    if (any(3) == 0) crash_at(target::batch, p);
+    else crash_at(target::log_files, p);
+    if (any(2) == 0) world_.without_current_log();
+  }
+}
+
+void schedule::ends() {
+  for (auto lives = 2 + any(3); lives != 0; --lives) {
+    life_plan p = plan();
+    p.end = term_mode::complete;
+    crash_at(target::ending, p);
+    if (any(3) == 0) crash_at(target::opening);
+  }
+}
+
+void schedule::comings_and_goings() {
+  for (auto lives = 2 + any(3); lives != 0; --lives) {
+    life_plan p = plan();
+    p.manager = true;
+    crash_at(any(4) == 0 ? target::header : target::databases, p);
+  }
+}
+
+// One thing fails, once or for a while.
+void schedule::fault(life_plan& p) {
+  disk_fault f;
+  const auto kind = any(virtual_time::works() ? 9 : 4);
+  if (kind < 2) {
+    f.what = kind == 0 ? disk_request::write : disk_request::sync;
+    f.path = "edb.log";
+    f.nth = any(20);
+  } else if (kind == 2) {
+    f.what = disk_request::sync;
+    f.path = "data";
+    f.nth = any(16);
+  } else if (kind == 3) {
+    f.what = any(2) == 0 ? disk_request::write : disk_request::sync;
+    f.path = "edb.chk";
+    f.nth = any(4);
+  } else if (kind == 4) {
+    f.what = disk_request::rename;
+    f.path = "edb";
+    f.nth = any(3);
+    p.rolls = true;
+  } else if (kind == 5) {
+    // What names were lost with it, a later one does not bring back: no process lives on with that.
+    f.what = disk_request::sync_directory;
+    f.nth = any(6);
+    p.power_fails_if_died = p.rolls = true;
+  } else if (kind == 6) {
+    f.what = disk_request::read;
+    f.path = "data";
+    f.nth = any(10);
+  } else {
+    f.what = disk_request::write;
+    f.path = "data";
+    f.nth = any(30);
+    f.lasting = any(3) == 0;
+    if (any(2) == 0) p.mended_after = std::chrono::milliseconds(any(3000));
+  }
+  p.faults.push_back(f);
+}
+
+void schedule::faults() {
+  for (auto lives = 2 + any(3); lives != 0; --lives) {
+    life_plan p = plan();
+    p.power_fails_if_died = any(2) == 0;
+    if (any(5) == 0) {
+      disk_fault f;
+      f.nth = any(80);
+      if (any(2) == 0) f.what = any(2) == 0 ? disk_request::write : disk_request::sync;
+      p.faults_at_open.push_back(f);
+      p.power_fails_if_died = true;
+    } else {
+      fault(p);
+    }
+    if (any(4) == 0) p.power_fails_after = 1 + any(typical_);
+    live(p);
+    if (any(3) == 0) crash_somewhere();
+  }
+}
+
+void schedule::no_room(life_plan& p) {
+  const auto kind = any(3);
+  if (kind == 0) {
+    p.room = any(600U << 10U);
+  } else {
+    for (const disk_request what : {disk_request::write, disk_request::allocate, disk_request::resize}) {
+      disk_fault f;
+      f.what = what;
+      f.path = kind == 1 ? "edbtmp.log" : "data";
+      f.lasting = true;
+      f.error = std::make_error_code(std::errc::no_space_on_device);
+      p.faults.push_back(f);
+    }
+  }
+  if (any(3) != 0) p.mended_after = std::chrono::milliseconds(any(4000));
+}
+
+void schedule::full_disks() {
+  for (auto lives = 2 + any(3); lives != 0; --lives) {
+    life_plan p = plan();
+    p.rolls = any(2) == 0;
+    p.power_fails_if_died = any(2) == 0;
+    no_room(p);
+    if (any(4) == 0) p.power_fails_after = 1 + any(2 * typical_);
+    live(p);
+    if (any(3) == 0) crash_somewhere();
+  }
+}
+
+void schedule::recycled_logs() {
+  world_.how().circular_logging = true;
+  for (auto lives = 2 + any(3); lives != 0; --lives) {
+    life_plan p = plan();
+    p.writers = 1 + static_cast<unsigned>(any(2));
+    p.recycle = virtual_time::works();
+    p.circular = true;
+    crash_at(any(3) == 0 ? target::log_files : target::batch, p);
+    if (any(3) == 0) crash_at(target::opening);
+  }
+}
+
+void schedule::missing_files() {
+  for (auto lives = 1 + any(3); lives != 0; --lives) {
+    const auto what = any(5);
+    if (what == 0) {
+      life_plan p = plan();
+      p.end = term_mode::complete;
+      if (live(p) == outcome::over) world_.new_log_set();
+      continue;
+    }
+    if (any(2) == 0) crash_somewhere();
+    else crash_at(target::databases);
+    const auto which = static_cast<unsigned>(any(4));
+    if (what == 1) world_.lose_database(which);
+    else if (what == 2) world_.without_current_log();
+    else world_.without_database(which);
+  }
+}
+
+void schedule::clean_lives() {
+  life_plan last;
+  last.transactions = 1;
+  last.end = term_mode::complete;
+  live(last);
+  live(last);
+}
+
+pagestore_world::counts schedule::run() {
+  switch (any(12)) {
+    case 0: openings(); break;
+    case 1: twins(); break;
+    case 2: rolls(); break;
+    case 3: ends(); break;
+    case 4: comings_and_goings(); break;
+    case 5: faults(); break;
+    case 6: if (virtual_time::works()) full_disks(); break;
+    case 7: recycled_logs(); break;
+    case 8: missing_files(); break;
+    default: mixed(); break;
+  }
+  clean_lives();
+  pagestore_world::counts out = world_.sums();
+  out.directed = directed_;
+  return out;
+}
+
+}  // namespace
+
+pagestore_world::counts run(std::uint64_t seed) { return schedule(seed).run(); }
+
+}  // namespace schedules
