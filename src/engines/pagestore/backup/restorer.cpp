@@ -94,7 +94,7 @@ asio::awaitable<std::vector<std::string>> pagestore_restorer::recover(const reco
   if (work.prove) {
     for (const std::string& name : kept) {
       const std::function<void(const pagestore::found_damage&)> refuse = [](const pagestore::found_damage& d) {
-        fail(errc::database_corrupted, "check the restored database", d.file, d.offset, {}, d.what);
+        fail(errc::read_verify_failure, "check the restored database", d.file, d.offset, {}, d.what);
       };
       const pagestore::database_totals ignored = co_await pagestore::check_database(self->files, work.directory / io::to_path(name), refuse);
       static_cast<void>(ignored);
