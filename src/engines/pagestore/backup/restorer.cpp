@@ -1,10 +1,10 @@
 #include <contrail/engines/pagestore/restorer.hpp>
 
 #include "engines/pagestore/backup/set_state.hpp"
-#include "engines/pagestore/check/database_check.hpp"
 #include "engines/pagestore/format/log_names.hpp"
 #include "engines/pagestore/recovery/hard_recovery.hpp"
 
+#include <contrail/engines/pagestore/inspect.hpp>
 #include <contrail/error.hpp>
 #include <contrail/io/file_names.hpp>
 #include "async/file_calls.hpp"

@@ -1,4 +1,4 @@
-#include "engines/pagestore/check/database_check.hpp"
+#include <contrail/engines/pagestore/inspect.hpp>
 
 #include "engines/pagestore/cache/page_buffer.hpp"
 #include "engines/pagestore/database_file.hpp"
