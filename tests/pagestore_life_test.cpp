@@ -380,3 +380,108 @@ TEST_CASE("pagestore_life: names of databases: long ones, odd ones, one twice", 
     CHECK(seventh == errc::invalid_parameter);
   });
 }
+
+namespace {
+
+std::uint64_t log_writes(const simulated_disk& disk) {
+  std::uint64_t out = 0;
+  for (const contrail::io::disk_event& e : disk.log()) {
+    const bool changes = e.what == contrail::io::disk_request::write || e.what == contrail::io::disk_request::sync;
+    if (changes && e.path.find("edb") != std::string::npos) ++out;
+  }
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("pagestore_life: without logging a store that ends well is whole", "[pagestore_life]") {
+  simulated_disk disk;
+  parameters how = small_instance();
+  page_no n = 0, m = 0;
+  on(disk, how, [&](instance& store) -> asio::awaitable<void> {   // killed with logs: they count
+    const database a = co_await store.create("a.db");
+    n = co_await one_page(store, a, 1);
+  });
+  disk.crash(crash_mode::worst);
+  how.logging = false;
+  std::vector<page_no> many;
+  on(disk, how, [&](instance& store) -> asio::awaitable<void> {
+    CHECK(store.recovered().ran);
+    const database a = co_await store.attach("a.db");
+    const bool there = co_await holds(store, a, n, 1);
+    CHECK(there);
+    const database b = co_await store.create("b.db");
+    m = co_await one_page(store, b, 2);
+    const std::uint64_t before = log_writes(disk);
+    const auto files = disk.names("/store");
+    for (unsigned i = 1; i <= 100; ++i) {   // more than the cache holds, and than several logs would
+      const page_no more = co_await one_page(store, a, 5 * i);
+      many.push_back(more);
+      co_await overwrite(store, a, n, 1000 + 5 * i);
+    }
+    co_await dropped(store.roll());
+    co_await store.checkpoint();
+    CHECK(log_writes(disk) == before);
+    CHECK(disk.names("/store") == files);
+    const statistics sums = co_await store.counters();
+    CHECK(sums.rolls > 3);
+    CHECK(sums.rounds > 0);
+    CHECK(sums.invariants_broken == 0);
+    co_await store.terminate(term_mode::complete);
+  });
+  disk.crash(crash_mode::worst);
+  content expected = of_page("a.db", n, 1500);
+  expected[{"b.db", m}] = payload_of(2);
+  for (unsigned i = 1; i <= 100; ++i) expected[{"a.db", many[i - 1]}] = payload_of(5 * i);
+  simulated_disk copy = disk.after_crash(crash_mode::best);
+  const finding again = look(copy, how, expected, true);
+  CHECK(again.words() == "");
+  how.logging = true;
+  const finding logged = look(disk, how, expected, true);
+  CHECK(logged.words() == "");
+}
+
+TEST_CASE("pagestore_life: without logging what was in use when it was killed is refused, all else is whole", "[pagestore_life]") {
+  for (const term_mode end : {term_mode::abrupt, term_mode::dirty}) {
+    simulated_disk disk;
+    parameters how = small_instance();
+    how.logging = false;
+    page_no n = 0, m = 0;
+    on(disk, how, [&](instance& store) -> asio::awaitable<void> {
+      const database a = co_await store.create("a.db");
+      const database b = co_await store.create("b.db");
+      n = co_await one_page(store, a, 1);
+      m = co_await one_page(store, b, 2);
+      co_await store.detach(b);
+      co_await store.checkpoint();
+      co_await overwrite(store, a, n, 3);
+      co_await store.terminate(end);
+    });
+    disk.crash(crash_mode::worst);
+    for (const bool logging : {false, true}) {
+      how.logging = logging;
+      simulated_disk copy = disk.after_crash(crash_mode::best);
+      content both = of_page("a.db", n, 3);
+      both[{"b.db", m}] = payload_of(2);
+      const finding found = look(copy, how, both, false);
+      CHECK(found.wrong == "");
+      REQUIRE(found.failures.size() == 1);
+      CHECK(found.failures[0].code == errc::database_dirty_shutdown);
+      CHECK(found.failures[0].file == "/store/a.db");
+      // Killed again, and in turns with and without: the refusal stays, and what is logged is recovered.
+      page_no more = 0;
+      how.logging = true;
+      on(copy, how, [&](instance& store) -> asio::awaitable<void> {
+        const database b = co_await store.attach("b.db");
+        more = co_await one_page(store, b, 7);
+      });
+      copy.crash(crash_mode::worst);
+      how.logging = logging;
+      content rest;
+      rest[{"b.db", m}] = payload_of(2);
+      rest[{"b.db", more}] = payload_of(7);
+      const finding last = look(copy, how, rest, false);
+      CHECK(last.words() == "");
+    }
+  }
+}

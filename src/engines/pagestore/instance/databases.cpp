@@ -118,7 +118,7 @@ asio::awaitable<database> instance_core::publish(std::shared_ptr<open_database> 
   d->attached = true;
   co_await log_->make_durable(at);
   const std::function<void(database_header&)> change = [this, at, d](database_header& h) {
-    h.log = log_->header().log;
+    h.log = log_->writes() ? log_->header().log : signature();   // no logs can bring it up to date
     h.state = database_state::dirty;
     h.id = d->id;
     h.redo = std::max(at, published_);

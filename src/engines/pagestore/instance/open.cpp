@@ -204,7 +204,9 @@ asio::awaitable<void> instance_core::start() {
     const lgpos tip = log_->tip();
     const std::vector<attached_database> none;
     co_await write_checkpoint(tip, none);
-    prepare_wanted_ = true;
+    // The logs on the disk end here, with nothing attached, and are left as they are.
+    if (!how_.logging) log_->stop_writing();
+    prepare_wanted_ = how_.logging;
     prepare_asked_.notify();
     backup_refusal_ = how_.logging ? errc{} : errc::logging_disabled;
   } catch (...) {

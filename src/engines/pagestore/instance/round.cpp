@@ -75,10 +75,14 @@ asio::awaitable<void> instance_core::round() {
   }
   co_await write_checkpoint(redo, list);
   ++sums_.rounds;
-  if (how_.circular_logging) co_await delete_old_logs();
+  if (how_.circular_logging && how_.logging) co_await delete_old_logs();
 }
 
 asio::awaitable<void> instance_core::write_checkpoint(lgpos redo, std::vector<attached_database> list) {
+  if (!log_->writes()) {   // that on the disk stays with its logs
+    published_ = redo;
+    co_return;
+  }
   const detail::async_mutex::guard mine = co_await checkpointing_.lock();
   const std::filesystem::path path = checkpoint_path(how_);
   constexpr const char* operation = "write checkpoint";

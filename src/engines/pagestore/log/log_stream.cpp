@@ -114,6 +114,15 @@ asio::awaitable<void> log_stream::rest() {
   if (due_ && asio::steady_timer::clock_type::now() >= *due_) wanted_ = true;
 }
 
+void log_stream::pass_over_batch() noexcept {
+  next_sector_ += static_cast<std::uint32_t>(batch_bytes(pending_.size(), unit_) / sector_bytes);
+  pending_.clear();
+  wanted_ = false;
+  due_.reset();
+  durable_ = tip();
+  written_.notify();
+}
+
 asio::awaitable<void> log_stream::write_batch() {
   const std::uint64_t at = std::uint64_t{next_sector_} * sector_bytes;
   ++batch_;
@@ -161,7 +170,8 @@ asio::awaitable<void> log_stream::run(std::shared_ptr<log_stream> self) {
       const auto passed = co_await others.async_wait(token);
       static_cast<void>(passed);
     }
-    co_await log.write_batch();
+    if (log.in_memory_) log.pass_over_batch();
+    else co_await log.write_batch();
   }
   log.stop_ = true;
   log.written_.notify();
@@ -250,7 +260,7 @@ asio::awaitable<void> log_stream::resume(const log_tail& tail) {
 }
 
 asio::awaitable<void> log_stream::prepare(std::optional<std::uint32_t> recycled) {
-  if (prepared_ || broken_) co_return;
+  if (prepared() || broken_) co_return;
   const std::filesystem::path next = prepared_log_path(how_);
   if (recycled) {
     const std::error_code moved = co_await calls::rename(fs_, numbered_log_path(how_, *recycled), next);
@@ -303,6 +313,14 @@ asio::awaitable<void> log_stream::roll(std::function<std::vector<attached_databa
   if (header_.generation >= last_generation) {
     fail(errc::log_sequence_end, "begin a log generation", current_log_path(how_).string(), {},
          "a generation up to " + std::to_string(last_generation), "the last one; end the instance, remove its logs and checkpoint");
+  }
+  if (in_memory_) {
+    pass_over_batch();
+    closing_ = true;
+    ++header_.generation;
+    next_sector_ = first_sector;
+    durable_ = tip();
+    co_return;
   }
   if (!prepared_) co_await prepare(std::nullopt);
   if (!prepared_) fail(errc::log_disk_full, "make the next log", prepared_log_path(how_).string());

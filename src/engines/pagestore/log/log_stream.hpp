@@ -69,7 +69,10 @@ class log_stream {
   void open_again() noexcept;
   /// Makes the next file ahead, from `recycled` (a generation that nobody needs) where given. Failure is kept for the roll.
   [[nodiscard]] asio::awaitable<void> prepare(std::optional<std::uint32_t> recycled);
-  bool prepared() const noexcept { return prepared_; }
+  bool prepared() const noexcept { return prepared_ || in_memory_; }
+  /// From now on nothing is written: positions go on, and what is asked for is "durable" at once (`parameters::logging`).
+  void stop_writing() noexcept { in_memory_ = true; }
+  bool writes() const noexcept { return !in_memory_; }
 
   std::uint32_t generation() const noexcept { return header_.generation; }
   const log_header& header() const noexcept { return header_; }
@@ -82,6 +85,7 @@ class log_stream {
  private:
   std::uint32_t offset_of(std::size_t payload) const noexcept;
   asio::awaitable<void> write_batch();
+  void pass_over_batch() noexcept;
   asio::awaitable<void> rest();
   asio::awaitable<void> switch_files(std::vector<attached_database> attached);
   asio::awaitable<void> open_current();
@@ -112,6 +116,7 @@ class log_stream {
   bool stop_ = false;
   bool flush_ = false;
   bool prepared_ = false;
+  bool in_memory_ = false;
   std::error_code broken_;
 };
 
