@@ -279,7 +279,7 @@ TEST_CASE("pagestore_limits: a data disk that stays full stops commits at the ch
     } catch (const contrail::error& e) {
       text = e.what();
       CHECK(e.code() == errc::disk_full);
-      CHECK(e.details().file == "/store/a.db");
+      CHECK(is_path_of(e.details().file, "a.db"));
     }
     CHECK_FALSE(text.empty());
     disk.clear_faults();
@@ -321,7 +321,7 @@ TEST_CASE("pagestore_limits: a data file that cannot be written is tried for a w
       } catch (const contrail::error& e) {
         code = e.code();
         text = e.what();
-        CHECK(e.details().file == "/store/a.db");
+        CHECK(is_path_of(e.details().file, "a.db"));
         CHECK(e.details().offset.has_value());
       }
       INFO(text);
