@@ -96,7 +96,7 @@ TEST_CASE("pagestore_altered: a page that is changed under a running store is na
         } catch (const contrail::error& e) {
           text = e.what();
           CHECK(e.code() == one.code);
-          CHECK(e.details().file == "/store/a.db");
+          CHECK(is_path_of(e.details().file, "a.db"));
           CHECK(e.details().offset == at);
           CHECK_FALSE(e.details().found.empty());
         }
@@ -142,7 +142,7 @@ TEST_CASE("pagestore_altered: a write that the system has dropped is seen, and s
       } catch (const contrail::error& e) {
         text = e.what();
         CHECK(e.code() == errc::lost_flush);
-        CHECK(e.details().file == "/store/a.db");
+        CHECK(is_path_of(e.details().file, "a.db"));
         CHECK(e.details().offset == at);
       }
       INFO(text);

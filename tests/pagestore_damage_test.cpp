@@ -178,7 +178,7 @@ void judge(const scene& s, const damage& d, tally& sums) {
     const bool known = documented(f.code);
     CHECK(known);
     CHECK_FALSE(f.file.empty());
-    if (!between_files(f.code)) CHECK(ends_with(f.file, "/" + d.file));
+    if (!between_files(f.code)) CHECK(is_path_of(f.file, d.file));
     const bool of_page = f.code == errc::read_verify_failure || f.code == errc::page_number_mismatch || f.code == errc::log_file_corrupt;
     if (of_page) CHECK(f.offset.has_value());
   }

@@ -339,7 +339,7 @@ TEST_CASE("pagestore_life: a database that is absent at open is told, or passed 
   CHECK(told.wrong == "");
   REQUIRE(told.failures.size() == 1);
   CHECK(told.failures[0].code == errc::attached_database_mismatch);
-  CHECK(told.failures[0].file == "/store/b.db");
+  CHECK(is_path_of(told.failures[0].file, "b.db"));
   // It comes back before the logs go on: nothing is lost.
   copy.write_file("/store/b.db", away);
   const finding whole = look(copy, how, both, true);
@@ -467,7 +467,7 @@ TEST_CASE("pagestore_life: without logging what was in use when it was killed is
       CHECK(found.wrong == "");
       REQUIRE(found.failures.size() == 1);
       CHECK(found.failures[0].code == errc::database_dirty_shutdown);
-      CHECK(found.failures[0].file == "/store/a.db");
+      CHECK(is_path_of(found.failures[0].file, "a.db"));
       // Killed again, and in turns with and without: the refusal stays, and what is logged is recovered.
       page_no more = 0;
       how.logging = true;

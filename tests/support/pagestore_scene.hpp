@@ -12,6 +12,7 @@
 #include <chrono>
 #include <cstdint>
 #include <exception>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
@@ -122,6 +123,9 @@ inline asio::awaitable<bool> holds(instance& store, database d, page_no n, std::
   const std::string found = co_await payload_at(t, d, n);
   co_return found == payload_of(stamp);
 }
+
+/// Is it the path of a file of this name, as this system writes it?
+inline bool is_path_of(const std::string& path, const std::string& name) { return std::filesystem::path(path).filename() == name; }
 
 /// Something that a store answered instead of data.
 struct failure {
