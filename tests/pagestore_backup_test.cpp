@@ -86,14 +86,18 @@ TEST_CASE("pagestore_backup: a full backup is restored to the state at the end o
     const database a = co_await store.create("a.db");
     const database b = co_await store.create("below/b.db");
     for (unsigned i = 0; i < pages; ++i) {
-      const page_no n = co_await add(store, i % 2 == 0 ? a : b, words(i, 0));
+      const database in = i % 2 == 0 ? a : b;
+      const page_no n = co_await add(store, in, words(i, 0));
       numbers.push_back(n);
     }
     directory_repository repository(ex, dir / "repo");
     const backup_options options;
     report = co_await contrail::backup(store.backup_engine(), repository, options);
     // What comes later is not in the set.
-    for (unsigned i = 0; i < pages; ++i) co_await put(store, i % 2 == 0 ? a : b, numbers[i], words(i, 1));
+    for (unsigned i = 0; i < pages; ++i) {
+      const database in = i % 2 == 0 ? a : b;
+      co_await put(store, in, numbers[i], words(i, 1));
+    }
   });
   CHECK(report.engine == "pagestore");
   CHECK(report.failed_databases.empty());
@@ -111,7 +115,8 @@ TEST_CASE("pagestore_backup: a full backup is restored to the state at the end o
     const database b = co_await store.attach("below/b.db");
     for (unsigned i = 0; i < pages; ++i) {
       const std::string expected = words(i, 0);
-      const std::string found = co_await text_at(store, i % 2 == 0 ? a : b, numbers[i], expected.size());
+      const database in = i % 2 == 0 ? a : b;
+      const std::string found = co_await text_at(store, in, numbers[i], expected.size());
       CHECK(found == expected);
     }
   });

@@ -260,10 +260,10 @@ TEST_CASE("pagestore database file: pages, and the end of the file", "[pagestore
       back.assign(4096, std::byte{7});
       co_await file.read(9, asio::buffer(back));
       CHECK(all_zero(back));
-      co_await file.grow(9);
+      co_await file.extend(9);
       const std::uint64_t grown = co_await file.bytes();
       CHECK(grown == 11 * 4096U);
-      co_await file.grow(5);
+      co_await file.extend(5);
       const std::uint64_t same = co_await file.bytes();
       CHECK(same == grown);
       co_await file.cut(4);

@@ -115,7 +115,8 @@ inline asio::awaitable<void> one_transaction(instance& store, books& b) {
     }
   }
   if (b.any(10) == 0) co_return;
-  const commit_info done = co_await t.commit(b.any(3) == 0 ? durability::durable : durability::lazy);
+  const durability how = b.any(3) == 0 ? durability::durable : durability::lazy;
+  const commit_info done = co_await t.commit(how);
   b.remember(done.at, changes);
 }
 

@@ -179,12 +179,19 @@ asio::awaitable<void> database_file::read_checked(page_no n, asio::mutable_buffe
 
 asio::awaitable<void> database_file::sync() { co_await sync_file(file_, "sync database", name_); }
 
-asio::awaitable<void> database_file::grow(std::uint32_t pages) {
+asio::awaitable<void> database_file::extend(std::uint32_t pages) {
   const std::uint64_t now = co_await bytes();
   const std::uint64_t wanted = (std::uint64_t{pages} + 2) * header_.page_size;
   if (now >= wanted) co_return;
   co_await write_zeros(file_, now, wanted, "extend database", name_);
-  co_await sync_file(file_, "extend database", name_);
+}
+
+asio::awaitable<void> database_file::stretch(std::uint32_t pages) {
+  const std::uint64_t now = co_await bytes();
+  const std::uint64_t wanted = (std::uint64_t{pages} + 2) * header_.page_size;
+  if (now >= wanted) co_return;
+  const std::error_code ec = co_await calls::resize(file_, wanted);
+  if (ec) fail(ec, "extend database", name_, wanted);
 }
 
 asio::awaitable<std::uint64_t> database_file::bytes() {

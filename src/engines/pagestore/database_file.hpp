@@ -32,6 +32,7 @@ class database_file {
   /// UTF-8, for messages and the log.
   const std::string& name() const noexcept { return name_; }
   bool is_open() const noexcept { return file_.is_open(); }
+  io::file_facts facts() const { return file_.facts(); }
   /// An update of the header was cut short before this file was opened: only one copy has what is in force. The next update mends it.
   bool half_updated() const noexcept { return half_updated_; }
 
@@ -45,8 +46,10 @@ class database_file {
   /// `read`, and what a page of this database must be: -1018, -1118 with file, offset and cause. A blank page is good.
   [[nodiscard]] asio::awaitable<void> read_checked(page_no n, asio::mutable_buffer page);
   [[nodiscard]] asio::awaitable<void> sync();
-  /// Writes zero pages until the file holds `pages` pages (and the two of the header), and syncs; never cuts.
-  [[nodiscard]] asio::awaitable<void> grow(std::uint32_t pages);
+  /// Writes zero pages until the file holds `pages` pages (and the two of the header); never cuts, and does not sync.
+  [[nodiscard]] asio::awaitable<void> extend(std::uint32_t pages);
+  /// The same by its length alone: what was never written reads as zeros, and takes no room where files may have holes.
+  [[nodiscard]] asio::awaitable<void> stretch(std::uint32_t pages);
   [[nodiscard]] asio::awaitable<std::uint64_t> bytes();
   /// Cuts to the header and `pages` pages, synced.
   [[nodiscard]] asio::awaitable<void> cut(std::uint32_t pages);

@@ -54,7 +54,7 @@ void page_cache::evict() {
   while (frames_.size() > bounds_.pages && at != order_.end()) {
     const frame& f = *frames_.at(*at);
     const std::uint64_t key = *at++;
-    if (f.content != nullptr && f.first == lgpos{} && f.writing_first == lgpos{} && !f.pinned && !f.loading) erase(key);
+    if (f.content != nullptr && f.first == lgpos{} && f.writing_first == lgpos{} && f.pins == 0 && !f.loading) erase(key);
   }
 }
 
@@ -68,9 +68,17 @@ page_view page_cache::peek(std::uint8_t id, page_no n) const {
   return out;
 }
 
-void page_cache::pin(std::uint8_t id, page_no n) {
+asio::awaitable<void> page_cache::pin(std::uint8_t id, page_no n) {
+  const page_view there = co_await get(id, n);
+  static_cast<void>(there);
+  const auto at = frames_.find(key_of(id, n));   // what was just asked for is not thrown out by that
+  if (at == frames_.end()) fail(errc::database_not_found, "read page");
+  ++at->second->pins;
+}
+
+void page_cache::unpin(std::uint8_t id, page_no n) noexcept {
   const auto at = frames_.find(key_of(id, n));
-  if (at != frames_.end()) at->second->pinned = true;
+  if (at != frames_.end() && at->second->pins != 0) --at->second->pins;
 }
 
 asio::awaitable<void> page_cache::read(std::uint64_t key) {
@@ -120,13 +128,13 @@ asio::awaitable<page_view> page_cache::get(std::uint8_t id, page_no n) {
   } catch (...) {
     failure = std::current_exception();
   }
+  page_view out = peek(id, n);
+  if (!failure) evict();   // others: it is still marked as being read
   const auto at = frames_.find(key);
   if (at != frames_.end()) at->second->loading = false;
   if (failure && at != frames_.end() && at->second->content == nullptr) erase(key);
   changed_.notify(key);
   if (failure) std::rethrow_exception(failure);
-  page_view out = peek(id, n);
-  evict();
   co_return out;
 }
 
@@ -284,7 +292,7 @@ asio::awaitable<void> page_cache::make_room() {
     const std::size_t most = std::max<std::size_t>(bounds_.pages / 8, 16);
     for (const std::uint64_t key : order_) {
       const frame& f = *frames_.at(key);
-      if (f.first != lgpos{} && !f.pinned) keys.push_back(key);
+      if (f.first != lgpos{} && f.pins == 0) keys.push_back(key);
       if (keys.size() == most) break;
     }
     if (keys.empty()) break;   // pinned, or being read: the bound is exceeded by these few

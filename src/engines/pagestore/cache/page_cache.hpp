@@ -45,8 +45,9 @@ class page_cache {
 
   /// Reads it where it is not in memory. Fails with -1018, -1118, -1119, or what the system said; naming file and offset.
   [[nodiscard]] asio::awaitable<page_view> get(std::uint8_t id, page_no n);
-  /// Kept in memory from now on, as bitmap pages are.
-  void pin(std::uint8_t id, page_no n);
+  /// Reads it where it is not in memory, and keeps it there until `unpin`. See `page_pins`.
+  [[nodiscard]] asio::awaitable<void> pin(std::uint8_t id, page_no n);
+  void unpin(std::uint8_t id, page_no n) noexcept;
   /// The page as it is in memory; its content is null when it is not.
   page_view peek(std::uint8_t id, page_no n) const;
   /// A commit's version. Never waits; `make_room` is for afterwards.
@@ -85,7 +86,7 @@ class page_cache {
     lgpos first;                 ///< of the changes that the file lacks; zero: it lacks none
     lgpos last;
     lgpos writing_first;         ///< of those that are being written; zero: none are
-    bool pinned = false;
+    unsigned pins = 0;
     bool loading = false;        ///< somebody reads it from the file: it stays
     std::list<std::uint64_t>::iterator place;
   };

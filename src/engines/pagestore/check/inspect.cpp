@@ -154,7 +154,8 @@ asio::awaitable<void> looker::look_at_databases(std::filesystem::path below, uns
 asio::awaitable<store_facts> looker::run() {
   co_await find_base();
   co_await look_at_logs();
-  co_await look_at_databases({}, 0);
+  const std::filesystem::path top;
+  co_await look_at_databases(top, 0);
   for (const std::string& name : named_) {
     database_facts one;
     one.path = io::to_path(name);

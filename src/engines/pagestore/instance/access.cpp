@@ -1,5 +1,6 @@
 #include "engines/pagestore/instance/core.hpp"
 
+#include "engines/pagestore/cache/page_pins.hpp"
 #include "engines/pagestore/format/bitmap.hpp"
 #include "engines/pagestore/format/page.hpp"
 
@@ -38,20 +39,21 @@ void instance_core::touch(const std::shared_ptr<transaction_state>& t, open_data
 
 asio::awaitable<page_view> instance_core::view(open_database& d, page_no n, std::string_view operation) {
   if (n == 0 || n > d.pages || is_bitmap_page(n, how_.page_size)) not_allocated(d, n, operation);
-  while (true) {
-    page_view out = co_await cache_->get(d.id, n);
-    require_running();
-    const bool blank = all_zero(out.content->all());
-    if (!blank && get_page_header(out.content->all()).kind == page_kind::data) co_return out;
-    // It is free, or the file has lost it: the map knows.
-    const page_no map = bitmap_of(n, how_.page_size);
-    const page_view bits = co_await cache_->get(d.id, map);
-    require_running();
-    if (cache_->peek(d.id, n).content != out.content) continue;   // somebody committed it meanwhile
-    if (!bitmap_get(bits.content->all(), n, how_.page_size)) not_allocated(d, n, operation);
-    fail(errc::read_verify_failure, std::string(operation), d.file.name(), page_offset(n, how_.page_size),
-         "page " + std::to_string(n) + ", which is allocated", blank ? "zeros" : "an older content, from when it was free");
-  }
+  page_view out = co_await cache_->get(d.id, n);
+  require_running();
+  const auto is_data = [&out] { return !all_zero(out.content->all()) && get_page_header(out.content->all()).kind == page_kind::data; };
+  if (is_data()) co_return out;
+  // It is free, or the file has lost it: the map knows. Both are looked at in one moment, for somebody may commit meanwhile.
+  const page_no map = bitmap_of(n, how_.page_size);
+  page_pins kept(*cache_);
+  co_await kept.add(d.id, map);
+  out = co_await cache_->get(d.id, n);
+  require_running();
+  if (is_data()) co_return out;
+  if (!bitmap_get(cache_->peek(d.id, map).content->all(), n, how_.page_size)) not_allocated(d, n, operation);
+  fail(errc::read_verify_failure, std::string(operation), d.file.name(), page_offset(n, how_.page_size),
+       "page " + std::to_string(n) + ", which is allocated",
+       all_zero(out.content->all()) ? "zeros" : "an older content, from when it was free");
 }
 
 asio::awaitable<std::size_t> instance_core::read(std::shared_ptr<transaction_state> t, database in, page_no n, std::size_t offset,
@@ -174,12 +176,8 @@ asio::awaitable<page_no> instance_core::find_free(open_database& d, page_no hint
       continue;
     }
     const page_no map = bitmap_of(n, how_.page_size);
-    if (cache_->peek(d.id, map).content == nullptr) {
-      const page_view read = co_await cache_->get(d.id, map);
-      static_cast<void>(read);
-    }
-    cache_->pin(d.id, map);
-    const page_content bits = cache_->peek(d.id, map).content;
+    const page_view now = co_await cache_->get(d.id, map);
+    const page_content& bits = now.content;
     const std::uint64_t end = std::min<std::uint64_t>(std::uint64_t{map} + pages_a_bitmap(how_.page_size), std::uint64_t{d.pages} + 1);
     while (n < end) {
       const std::size_t byte = bitmap_bits_at + (n - map) / 8;

@@ -295,7 +295,6 @@ asio::awaitable<log_copy> instance_core::find_closed_log(std::uint32_t generatio
 asio::awaitable<void> instance_core::delete_logs(log_range range) {
   const call_guard running(*this);
   require_running();
-  const detail::async_mutex::guard mine = co_await deleting_.lock();
   if (range.end > published_.generation()) {
     fail(errc::invalid_parameter, "delete logs", how_.log_directory.string(), {}, "generations that recovery does not need", std::to_string(range.end));
   }
@@ -305,6 +304,7 @@ asio::awaitable<void> instance_core::delete_logs(log_range range) {
   event.low = static_cast<std::uint32_t>(range.first);
   event.high = static_cast<std::uint32_t>(range.end) - 1;
   co_await log_backup(event, true);
+  const detail::async_mutex::guard mine = co_await deleting_.lock();   // not before: a roll waits for it
   const auto end = static_cast<std::uint32_t>(range.end);
   while (lowest_generation_ < end) {
     const std::filesystem::path path = numbered_log_path(how_, lowest_generation_);

@@ -1,5 +1,6 @@
 #include "engines/pagestore/instance/core.hpp"
 
+#include "engines/pagestore/cache/page_pins.hpp"
 #include "engines/pagestore/clock.hpp"
 #include "engines/pagestore/format/bitmap.hpp"
 #include "engines/pagestore/format/log_record.hpp"
@@ -115,10 +116,8 @@ lgpos instance_core::append_commit(transaction_state& t, durability how) {
   record.finish();
   const lgpos at = log_->append(bytes);
   for (changed_page& c : changes) {
-    const bool map = c.kind == page_kind::bitmap;
     const std::uint64_t dbtime = databases_.at(c.id)->dbtime;
     cache_->install(c.id, c.number, std::move(c.content), dbtime, at);
-    if (map) cache_->pin(c.id, c.number);
   }
   return at;
 }
@@ -141,17 +140,12 @@ asio::awaitable<commit_info> instance_core::commit(std::shared_ptr<transaction_s
   }
   // Memory is bounded before more of it is taken: what is written later must be found room for now.
   co_await cache_->make_room();
+  std::set<page_key> maps;   // first: the transaction may be ended while they are read
   for (const auto& [key, page] : t->pages) {
-    const page_no map = bitmap_of(key.second, how_.page_size);
-    const bool bits = page.allocated || page.content == nullptr;
-    if (!bits || cache_->peek(key.first, map).content != nullptr) continue;
-    const page_view read = co_await cache_->get(key.first, map);
-    static_cast<void>(read);
-    cache_->pin(key.first, map);
+    if (page.allocated || page.content == nullptr) maps.emplace(key.first, bitmap_of(key.second, how_.page_size));
   }
-  for (const auto& [key, page] : t->pages) {
-    if (page.allocated || page.content == nullptr) cache_->pin(key.first, bitmap_of(key.second, how_.page_size));
-  }
+  page_pins kept(*cache_);
+  for (const page_key& map : maps) co_await kept.add(map.first, map.second);
   co_await wait_for_log(bytes, log_stream::reserve::engine);
   require_running();
   if (t->over) fail(errc::term_in_progress, "commit", {}, {}, "an open transaction", "one that is over");
@@ -173,9 +167,8 @@ asio::awaitable<commit_info> instance_core::commit(std::shared_ptr<transaction_s
 
 // The engine's own transaction: the database owns so many pages, and what bitmap pages that takes.
 asio::awaitable<void> instance_core::append_growth(open_database& d, std::uint32_t pages) {
-  const page_view present = co_await cache_->get(d.id, 1);
-  static_cast<void>(present);
-  cache_->pin(d.id, 1);
+  page_pins kept(*cache_);
+  co_await kept.add(d.id, 1);
   const std::uint32_t each = pages_a_bitmap(how_.page_size);
   const std::uint32_t first_new = (d.pages + each - 1) / each;
   const std::uint32_t behind_new = (pages + each - 1) / each;
@@ -216,10 +209,7 @@ asio::awaitable<void> instance_core::append_growth(open_database& d, std::uint32
   record.finish();
   const lgpos at = log_->append(record_content);
   cache_->install(d.id, 1, std::move(content), dbtime, at);
-  for (auto& [n, map] : made) {
-    cache_->install(d.id, n, std::move(map), dbtime, at);
-    cache_->pin(d.id, n);
-  }
+  for (auto& [n, map] : made) cache_->install(d.id, n, std::move(map), dbtime, at);
   d.pages = pages;
   log_->expect_soon();
 }

@@ -38,6 +38,7 @@ namespace contrail::pagestore {
 struct open_database {
   open_database() = default;
   std::uint8_t id = 0;
+  io::held_lock lock;                   ///< keeps other instances away
   database_file file;
   std::string stored_path;              ///< as the log has it
   std::uint64_t dbtime = 0;             ///< of the last commit that touched it
@@ -122,6 +123,7 @@ class instance_core : public std::enable_shared_from_this<instance_core> {
   open_database& find(database which, std::string_view operation);
   database_file* file_of(std::uint8_t id) noexcept;
   void lost(std::error_code why) noexcept;
+  void failed(std::error_code why) noexcept;
 
   template <typename T>
   static asio::awaitable<T> holding(std::shared_ptr<instance_core> self, asio::awaitable<T> work);
@@ -141,9 +143,11 @@ class instance_core : public std::enable_shared_from_this<instance_core> {
 
   // databases.cpp
   void refuse_beside_backup(const char* operation) const;
+  void require_free_name(const std::string& stored) const;
+  asio::awaitable<void> lock_database(std::shared_ptr<open_database> d, std::filesystem::path path);
   asio::awaitable<std::shared_ptr<open_database>> admit(std::filesystem::path path);
   asio::awaitable<database> publish(std::shared_ptr<open_database> d, record_type how);
-  asio::awaitable<void> make_file(std::filesystem::path path, std::filesystem::path before);
+  asio::awaitable<signature> make_file(std::filesystem::path path, std::filesystem::path before);
   asio::awaitable<void> make_clean(std::shared_ptr<open_database> d, lgpos tip);
   asio::awaitable<void> grow(open_database& d, std::uint32_t least);
   std::vector<attached_database> attached_list() const;
@@ -191,6 +195,8 @@ class instance_core : public std::enable_shared_from_this<instance_core> {
   std::shared_ptr<detail::kept_strand> kept_;
   std::vector<io::held_lock> locks_;     ///< in each of its directories
   recovery_report report_;
+  std::vector<touched_database> recovered_databases_;
+  lgpos recovered_end_;
 
   std::shared_ptr<log_stream> log_;
   std::unique_ptr<page_cache> cache_;

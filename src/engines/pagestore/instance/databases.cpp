@@ -3,9 +3,11 @@
 #include "engines/pagestore/clock.hpp"
 #include "engines/pagestore/log/database_path.hpp"
 #include "engines/pagestore/format/bitmap.hpp"
+#include "engines/pagestore/format/log_names.hpp"
 #include "engines/pagestore/format/log_record.hpp"
 
 #include <contrail/error.hpp>
+#include <contrail/io/file_names.hpp>
 #include "async/file_calls.hpp"
 
 #include <asio/buffer.hpp>
@@ -19,6 +21,9 @@
 namespace contrail::pagestore {
 
 namespace {
+
+/// Of a database that is being made.
+constexpr const char* unfinished_suffix = ".creating";
 
 signature new_signature() {
   std::random_device random;
@@ -73,6 +78,17 @@ asio::awaitable<std::uint32_t> instance_core::pages(database which) {
   co_return d.pages;
 }
 
+// Names that the store gives to files of its own must not be those of databases.
+void instance_core::require_free_name(const std::string& stored) const {
+  const std::size_t slash = stored.rfind('/');
+  std::string name = slash == std::string::npos ? stored : stored.substr(slash + 1);
+  if (io::file_names_fold()) name = io::fold_file_name(name);
+  const std::string& base = how_.base_name;
+  const bool taken = name == current_log_name(base) || name == prepared_log_name(base) || name == checkpoint_name(base) ||
+                     name == lock_name(base) || generation_of(base, name) || name.ends_with(unfinished_suffix);
+  if (taken) fail(errc::invalid_path, "attach database", stored, {}, "a name of its own", "one that the store gives to another file");
+}
+
 // A place among the databases that nobody else takes; given back when nothing comes of it.
 asio::awaitable<std::shared_ptr<open_database>> instance_core::admit(std::filesystem::path path) {
   if (stopping_service_) fail(errc::client_request_to_stop_service, "attach database", path.string());
@@ -82,9 +98,22 @@ asio::awaitable<std::shared_ptr<open_database>> instance_core::admit(std::filesy
     fail(errc::invalid_path, "attach database", path.string(), {}, "a path of at most " + std::to_string(longest_database_path) + " bytes",
          std::to_string(d->stored_path.size()));
   }
+  require_free_name(d->stored_path);
   d->id = free_id();
   databases_.emplace(d->id, d);
   co_return d;
+}
+
+// On the file itself, whatever its name: what an instance has open no other one may.
+asio::awaitable<void> instance_core::lock_database(std::shared_ptr<open_database> d, std::filesystem::path path) {
+  const calls::found there = co_await calls::stat(fs_, path);   // the lock would make it
+  if (calls::is_missing(there.ec)) fail(errc::file_not_found, "attach database", io::to_text(path));
+  calls::locked taken = co_await calls::lock(fs_, path);
+  if (calls::is_held(taken.ec)) {
+    fail(errc::file_access_denied, "attach database", io::to_text(path), {}, "a database that nobody has open", "one that is in use, perhaps by another name");
+  }
+  calls::check(taken.ec, "attach database", path);
+  d->lock = std::move(taken.lock);
 }
 
 // From a file that is there to a database in use: the record, then the header that asks for the logs from it on.
@@ -111,9 +140,13 @@ asio::awaitable<database> instance_core::publish(std::shared_ptr<open_database> 
   record.finish();
   // No round from the record to the header: its checkpoint would list a database whose header is still that of its last detach, and older than
   // the checkpoint, as that of an old file put in its place is.
-  const detail::async_mutex::guard no_round = co_await rounding_.lock();
-  if (dead_) require_running();
-  co_await wait_for_log(bytes.size(), log_stream::reserve::end);
+  detail::async_mutex::guard no_round;
+  do {
+    no_round.release();
+    co_await wait_for_log(bytes.size(), log_stream::reserve::engine);   // may take a round; the rest is for detaching and ending
+    no_round = co_await rounding_.lock();
+    if (dead_) require_running();
+  } while (!log_->fits(bytes.size(), log_stream::reserve::engine));
   const lgpos at = log_->append(bytes);
   d->attached = true;
   co_await log_->make_durable(at);
@@ -148,7 +181,9 @@ asio::awaitable<database> instance_core::attach(std::filesystem::path path) {
   std::exception_ptr failure;
   database out;
   try {
-    database_file file = co_await database_file::open(fs_, real_path(how_, stored), how_.page_size);
+    const std::filesystem::path real = real_path(how_, stored);
+    co_await lock_database(d, real);
+    database_file file = co_await database_file::open(fs_, real, how_.page_size);
     const database_header& h = file.header();
     if (h.state == database_state::being_created) {
       fail(errc::database_corrupted, "attach database", file.name(), {}, "a database", "one whose creation was not finished");
@@ -175,7 +210,7 @@ asio::awaitable<database> instance_core::attach(std::filesystem::path path) {
 }
 
 // Under another name first: what stands under its own is always a database, if one whose creation was not finished.
-asio::awaitable<void> instance_core::make_file(std::filesystem::path path, std::filesystem::path before) {
+asio::awaitable<signature> instance_core::make_file(std::filesystem::path path, std::filesystem::path before) {
   database_header header;
   header.page_size = how_.page_size;
   header.database = new_signature();
@@ -203,7 +238,9 @@ asio::awaitable<void> instance_core::make_file(std::filesystem::path path, std::
   if (calls::is_taken(ec)) {
     // The remains of a creation make way.
     bool unfinished = false;
+    const calls::locked mine = co_await calls::lock(fs_, path);   // not that of somebody who is at it
     try {
+      if (mine.ec) fail(mine.ec, "create database", path.string());
       const database_file there = co_await database_file::open(fs_, path, 0);
       unfinished = there.header().state == database_state::being_created;
     } catch (const error&) {
@@ -214,6 +251,7 @@ asio::awaitable<void> instance_core::make_file(std::filesystem::path path, std::
   calls::check(ec, "create database", path);
   ec = co_await calls::sync_directory(fs_, calls::directory_of(path));
   calls::check(ec, "create database", path);
+  co_return header.database;
 }
 
 asio::awaitable<database> instance_core::create(std::filesystem::path path) {
@@ -224,14 +262,18 @@ asio::awaitable<database> instance_core::create(std::filesystem::path path) {
   const std::shared_ptr<open_database> d = co_await admit(path);
   const std::filesystem::path real = real_path(how_, d->stored_path);
   std::filesystem::path before = real;
-  before += ".new";
+  before += unfinished_suffix;
   std::exception_ptr failure;
   database out;
   try {
     const std::error_code cleared = co_await calls::remove(fs_, before);
     if (cleared && !calls::is_missing(cleared)) calls::check(cleared, "create database", before);
-    co_await make_file(real, before);
+    const signature made = co_await make_file(real, before);
+    co_await lock_database(d, real);
     d->file = co_await database_file::open(fs_, real, how_.page_size);
+    if (d->file.header().database != made) {
+      fail(std::make_error_code(std::errc::file_exists), "create database", io::to_text(real), {}, "a free name", "one that another instance has just taken");
+    }
     out = co_await publish(d, record_type::create);
   } catch (...) {
     failure = std::current_exception();
@@ -241,6 +283,7 @@ asio::awaitable<database> instance_core::create(std::filesystem::path path) {
       lost(make_error_code(errc::instance_unavailable));
     } else {
       d->file.close();
+      d->lock.release();
       databases_.erase(d->id);
       const std::error_code ignored = co_await calls::remove(fs_, before);
       static_cast<void>(ignored);
@@ -268,9 +311,6 @@ asio::awaitable<void> instance_core::detach(database which) {
   try {
     co_await cache_->write_older(no_end, d->id);
     co_await sync_database(d);
-    const lgpos tip = log_->tip();
-    co_await log_->settle(tip);
-    co_await make_clean(d, tip);
     database_record content;
     content.id = d->id;
     content.database = d->file.header().database;
@@ -278,6 +318,10 @@ asio::awaitable<void> instance_core::detach(database which) {
     record_builder record(bytes);
     record.begin_database(record_type::detach, now_ns(), content);
     record.finish();
+    co_await wait_for_log(bytes.size(), log_stream::reserve::end);   // as long as there is a way back
+    const lgpos tip = log_->tip();
+    co_await log_->settle(tip);
+    co_await make_clean(d, tip);
     co_await wait_for_log(bytes.size(), log_stream::reserve::end);
     const lgpos at = log_->append(bytes);
     d->attached = false;
@@ -289,11 +333,13 @@ asio::awaitable<void> instance_core::detach(database which) {
   if (failure) {
     const bool untouched = why == errc::disk_full || (why == errc::log_disk_full && d->file.header().state == database_state::dirty);
     if (untouched) d->ready = true;
-    else lost(why);
+    else failed(why);
     std::rethrow_exception(failure);
   }
   cache_->drop(d->id);
   databases_.erase(d->id);
+  d->file.close();
+  d->lock.release();
 }
 
 asio::awaitable<void> instance_core::make_clean(std::shared_ptr<open_database> d, lgpos tip) {
@@ -318,14 +364,17 @@ asio::awaitable<void> instance_core::grow(open_database& d, std::uint32_t least)
   const std::uint32_t pages = d.pages > most - how_.growth ? most : d.pages + how_.growth;
   std::exception_ptr failure;
   std::error_code why;
+  bool written = false;
   try {
-    co_await d.file.grow(pages);
+    co_await d.file.extend(pages);
+    written = true;
+    co_await d.file.sync();
   } catch (const std::system_error& e) {
     failure = std::current_exception();
     why = e.code();
   }
   if (failure) {
-    if (calls::is_full(why)) fail(errc::disk_full, "grow database", d.file.name(), page_offset(d.pages, how_.page_size));
+    if (!written && calls::is_full(why)) fail(errc::disk_full, "grow database", d.file.name(), page_offset(d.pages, how_.page_size));
     // Data of pages may have been lost with the sync that failed.
     lost(why);
     std::rethrow_exception(failure);

@@ -51,6 +51,11 @@ asio::awaitable<void> instance_core::wait_for_log(std::size_t bytes, log_stream:
       if (round_failure_) fail(round_failure_, "commit", {}, {}, "a checkpoint", "none can be made; recovery would have too much to read");
       continue;
     }
+    if (keep == log_stream::reserve::engine && log_->waiting() >= how_.log_buffer) {
+      const lgpos tip = log_->tip();
+      co_await log_->settle(tip);
+      continue;
+    }
     if (log_->fits(bytes, keep)) co_return;
     const std::uint32_t generation = log_->generation();
     co_await roll_over(generation);
@@ -136,11 +141,16 @@ asio::awaitable<void> instance_core::keep_prepared(std::shared_ptr<instance_core
     {
       const detail::async_mutex::guard mine = co_await core.rolling_.lock();
       if (core.finishing_ || core.dead_) break;
+      const detail::async_mutex::guard no_deletion = co_await core.deleting_.lock();
       const std::optional<std::uint32_t> recycled = std::exchange(core.recycled_, std::nullopt);
-      co_await core.log_->prepare(recycled);
+      const bool taken = co_await core.log_->prepare(recycled);
+      if (taken) core.lowest_generation_ = *recycled + 1;
     }
     core.log_disk_full_ = !core.log_->prepared();
-    if (!core.log_disk_full_) continue;
+    if (!core.log_disk_full_) {
+      if (core.how_.circular_logging) co_await core.delete_old_logs();   // those behind the one that was taken, or was not
+      continue;
+    }
     const auto ex = co_await asio::this_coro::executor;
     asio::steady_timer pause(ex, prepare_pause);
     core.pause_ = &pause;

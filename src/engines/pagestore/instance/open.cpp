@@ -60,6 +60,13 @@ void instance_core::require_running() const {
   if (state_ != state::running) fail(errc::term_in_progress, "use the instance", how_.directory.string());
 }
 
+// Something that the end of the instance itself has cut short is no failure of it.
+void instance_core::failed(std::error_code why) noexcept {
+  const bool own = why == errc::instance_unavailable || why == errc::term_in_progress;
+  if (state_ != state::running && own) return;
+  lost(why);
+}
+
 // The end of this life: what is in memory is ahead of the disk, or may be. The next open recovers.
 void instance_core::lost(std::error_code why) noexcept {
   if (dead_) return;
@@ -132,7 +139,8 @@ asio::awaitable<void> instance_core::write_start() {
   record_builder record(bytes);
   if (report_.ran) {
     recovered_record content;
-    content.end = log_->tip();
+    content.end = recovered_end_;
+    content.databases = recovered_databases_;
     record.begin_recovered(now_ns(), content);
     record.finish();
   }
@@ -169,9 +177,16 @@ asio::awaitable<void> instance_core::start() {
     report_.records = found.records;
     report_.changes = found.changes;
     report_.pages_written = found.pages_written;
-    for (const attached_database& d : found.recovered) report_.databases.push_back(d.path);
+    for (const attached_database& d : found.recovered) {
+      report_.databases.push_back(d.path);
+      const auto id = static_cast<std::uint8_t>(d.id);
+      const bool again = std::any_of(recovered_databases_.begin(), recovered_databases_.end(), [id](const touched_database& t) { return t.id == id; });
+      if (!again) recovered_databases_.push_back(touched_database{id, d.dbtime});
+    }
+    if (found.tail) recovered_end_ = found.tail->position();
     for (const std::uint32_t generation : found.garbage) {
-      // Whatever it is: nobody needs them.
+      // Deletions that a crash has undone, where the checkpoint tells so; without one they may be all that is left of something.
+      if (!found.checkpoint.in_force) break;
       const std::error_code ignored = co_await calls::remove(fs_, numbered_log_path(how_, generation));
       static_cast<void>(ignored);
     }

@@ -123,12 +123,12 @@ asio::awaitable<void> instance_core::delete_old_logs() {
   bool removed = false;
   while (lowest_generation_ < first_pinned()) {
     const std::uint32_t generation = lowest_generation_;
-    if (!log_->prepared() && !recycled_) {
+    if (recycled_) break;   // it is the one, and goes first
+    if (!log_->prepared() && !finishing_) {
       recycled_ = generation;
-      ++lowest_generation_;
       prepare_wanted_ = true;
       prepare_asked_.notify();
-      continue;
+      break;
     }
     const std::error_code ec = co_await calls::remove(fs_, numbered_log_path(how_, generation));
     if (ec && !calls::is_missing(ec)) break;   // it stays, and with it all later ones: tried again after the next round
@@ -159,7 +159,7 @@ asio::awaitable<void> instance_core::run_rounds(std::shared_ptr<instance_core> s
     core.round_done_.notify();
     if (!why) continue;
     if (why != errc::disk_full) {
-      core.lost(why);
+      core.failed(why);
       break;
     }
     const auto ex = co_await asio::this_coro::executor;
@@ -181,13 +181,14 @@ asio::awaitable<void> instance_core::checkpoint() {
     co_await round();
   } catch (const std::system_error& e) {
     failure = std::current_exception();
-    if (e.code() != errc::disk_full) lost(e.code());
+    if (e.code() != errc::disk_full) failed(e.code());
   }
   if (failure) std::rethrow_exception(failure);
 }
 
 asio::awaitable<statistics> instance_core::counters() {
   statistics out = sums_;
+  if (!log_) co_return out;   // it ended meanwhile
   out.batches = log_->batches;
   out.log_bytes = log_->record_bytes;
   out.pages_read = cache_->pages_read;

@@ -81,7 +81,10 @@ asio::awaitable<void> instance_core::terminate(term_mode how) {
   round_asked_.notify();
   if (pause_ != nullptr) pause_->cancel();
   while (workers_ != 0) co_await idle_.wait();
-  for (const auto& [id, d] : databases_) d->file.close();
+  for (const auto& [id, d] : databases_) {
+    d->file.close();
+    d->lock.release();
+  }
   databases_.clear();
   checkpoint_.close();
   if (log_) log_->close();
@@ -92,6 +95,8 @@ asio::awaitable<void> instance_core::terminate(term_mode how) {
   let_go();
   idle_.notify();
   if (failure) std::rethrow_exception(failure);
+  // Commits that were not durable yet may be lost: that is not to be kept quiet.
+  if (dead_ && how != term_mode::dirty) require_running();
 }
 
 void instance_core::abandon() noexcept {

@@ -247,8 +247,7 @@ asio::awaitable<void> log_stream::resume(const log_tail& tail) {
     durable_ = tip();
     co_return;
   }
-  if (!prepared_) co_await prepare(std::nullopt);
-  if (!prepared_) fail(errc::log_disk_full, "make the next log", prepared_log_path(how_).string());
+  co_await require_prepared();
   if (!tail.numbered) {
     const std::filesystem::path current = current_log_path(how_);
     std::error_code ec = co_await calls::rename(fs_, current, numbered_log_path(how_, header_.generation));
@@ -259,19 +258,31 @@ asio::awaitable<void> log_stream::resume(const log_tail& tail) {
   co_await switch_files(tail.header.attached);
 }
 
-asio::awaitable<void> log_stream::prepare(std::optional<std::uint32_t> recycled) {
-  if (prepared() || broken_) co_return;
+asio::awaitable<bool> log_stream::prepare(std::optional<std::uint32_t> recycled) {
+  if (prepared() || broken_) co_return false;
   const std::filesystem::path next = prepared_log_path(how_);
   if (recycled) {
     const std::error_code moved = co_await calls::rename(fs_, numbered_log_path(how_, *recycled), next);
     if (!moved) {
-      const std::error_code synced = co_await calls::sync_directory(fs_, how_.log_directory);
-      prepared_ = !synced;
-      co_return;
+      prepare_failure_ = co_await calls::sync_directory(fs_, how_.log_directory);
+      prepared_ = !prepare_failure_;
+      co_return true;
     }
   }
-  const std::error_code ec = co_await make_log_file(fs_, next, how_.log_file_size);
-  prepared_ = !ec;
+  prepare_failure_ = co_await make_log_file(fs_, next, how_.log_file_size);
+  prepared_ = !prepare_failure_;
+  co_return false;
+}
+
+// Now, where it was not done ahead. Fails with -529 for a full disk, else with what the system said.
+asio::awaitable<void> log_stream::require_prepared() {
+  if (prepared_) co_return;
+  const bool ignored = co_await prepare(std::nullopt);
+  static_cast<void>(ignored);
+  if (prepared_) co_return;
+  const std::string name = io::to_text(prepared_log_path(how_));
+  if (prepare_failure_ && !calls::is_full(prepare_failure_)) fail(prepare_failure_, "make the next log", name);
+  fail(errc::log_disk_full, "make the next log", name);
 }
 
 // The prepared file gets its header and the name of the current one; steps 2 and 4 of a roll.
@@ -322,8 +333,7 @@ asio::awaitable<void> log_stream::roll(std::function<std::vector<attached_databa
     durable_ = tip();
     co_return;
   }
-  if (!prepared_) co_await prepare(std::nullopt);
-  if (!prepared_) fail(errc::log_disk_full, "make the next log", prepared_log_path(how_).string());
+  co_await require_prepared();
   std::vector<std::byte> last;
   record_builder record(last);
   record.begin_plain(record_type::end_of_generation, now_ns());

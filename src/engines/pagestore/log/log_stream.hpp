@@ -46,6 +46,8 @@ class log_stream {
 
   /// Would records of so many bytes fit into this generation now? False also while it is being closed.
   bool fits(std::size_t bytes, reserve keep) const noexcept;
+  /// Bytes of records that wait to be written.
+  std::size_t waiting() const noexcept { return pending_.size(); }
   /// The most bytes of records that a transaction can have.
   std::size_t largest_transaction() const noexcept;
   /// Takes one record, built and padded; it must fit. Seals it. Where it begins.
@@ -67,8 +69,9 @@ class log_stream {
   /// for the next file: nothing has then been done, nor is the log broken.
   [[nodiscard]] asio::awaitable<void> roll(std::function<std::vector<attached_database>()> attached);
   void open_again() noexcept;
-  /// Makes the next file ahead, from `recycled` (a generation that nobody needs) where given. Failure is kept for the roll.
-  [[nodiscard]] asio::awaitable<void> prepare(std::optional<std::uint32_t> recycled);
+  /// Makes the next file ahead, from `recycled` (a generation that nobody needs) where given. Was that taken? Failure is kept for the roll.
+  [[nodiscard]] asio::awaitable<bool> prepare(std::optional<std::uint32_t> recycled);
+  std::error_code why_not_prepared() const noexcept { return prepare_failure_; }
   bool prepared() const noexcept { return prepared_ || in_memory_; }
   /// From now on nothing is written: positions go on, and what is asked for is "durable" at once (`parameters::logging`).
   void stop_writing() noexcept { in_memory_ = true; }
@@ -88,6 +91,7 @@ class log_stream {
   void pass_over_batch() noexcept;
   asio::awaitable<void> rest();
   asio::awaitable<void> switch_files(std::vector<attached_database> attached);
+  asio::awaitable<void> require_prepared();
   asio::awaitable<void> open_current();
   void fail_log(std::error_code why);
   [[noreturn]] void refuse() const;
@@ -116,6 +120,7 @@ class log_stream {
   bool stop_ = false;
   bool flush_ = false;
   bool prepared_ = false;
+  std::error_code prepare_failure_;
   bool in_memory_ = false;
   std::error_code broken_;
 };

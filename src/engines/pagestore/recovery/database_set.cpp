@@ -3,6 +3,7 @@
 #include "engines/pagestore/log/database_path.hpp"
 
 #include <contrail/io/file_names.hpp>
+#include "async/file_calls.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -46,6 +47,23 @@ asio::awaitable<std::shared_ptr<recovered_database>> database_set::find(attached
       out->problem = e;
     } else {
       throw;
+    }
+  }
+  if (out->file.is_open()) {
+    // By another name it is still one file, whose pages have one history.
+    const io::file_facts facts = out->file.facts();
+    for (const auto& known : all_) {
+      if (!known->file.is_open() || known->what.database != out->what.database) continue;
+      const io::file_facts other = known->file.facts();
+      if (other.device == facts.device && other.inode == facts.inode) co_return known;
+    }
+    calls::locked taken = co_await calls::lock(*fs_, path);
+    if (calls::is_held(taken.ec)) {
+      out->problem = refusal(errc::file_access_denied, *out, "a database that nobody has open", "one that another instance has attached");
+      out->file.close();
+    } else {
+      calls::check(taken.ec, "recover database", path);
+      out->lock = std::move(taken.lock);
     }
   }
   if (!out->problem) judge(*out);
@@ -116,9 +134,10 @@ void database_set::judge(recovered_database& d) {
   if (!needed_start_ || from < *needed_start_) needed_start_ = from;
 }
 
-void database_set::bind(const attached_database& what) {
+void database_set::bind(const attached_database& what, bool exact) {
   binding& b = bindings_.at(what.id);
   b.used = true;
+  b.exact = exact;
   b.what = what;
   b.database.reset();
 }
@@ -138,7 +157,7 @@ asio::awaitable<void> database_set::open_bound() {
     recovered_database& d = *b.database;
     // A dirty header's counter is a lower bound, and what it lacks is in the log from where it says on. A clean one's is exact.
     const std::uint64_t known = std::max(d.dbtime, d.logged);
-    if (d.takes_part && d.clean && known < b.what.dbtime) {
+    if (d.takes_part && (d.clean || b.exact) && known < b.what.dbtime) {
       d.takes_part = false;
       d.problem = refusal(errc::required_log_files_missing, d, "a database with the changes up to " + number(b.what.dbtime),
                           "an older file, with those up to " + number(known));

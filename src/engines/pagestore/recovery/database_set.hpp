@@ -34,6 +34,7 @@ struct recovered_database {
   recovered_database() = default;
   attached_database what;                 ///< as the log names it first
   std::string name;                       ///< of the file
+  io::held_lock lock;                     ///< keeps other instances away
   database_file file;
   bool takes_part = false;                ///< its pages follow this log
   std::optional<error> problem;           ///< why not, where that matters: when it is still attached at the end of the log
@@ -62,7 +63,8 @@ class database_set {
   std::optional<lgpos> needed_start() const noexcept { return needed_start_; }
 
   // Which number means which database, at one place of the log.
-  void bind(const attached_database& what);
+  /// `exact`: its dbtime is that of the file at this place, not a lower bound.
+  void bind(const attached_database& what, bool exact = false);
   void unbind(std::uint32_t id) noexcept;
   void unbind_all() noexcept;
   /// Opens those that are bound.
@@ -77,6 +79,7 @@ class database_set {
   struct binding {
     binding() = default;
     bool used = false;
+    bool exact = false;
     attached_database what;
     std::shared_ptr<recovered_database> database;
   };

@@ -190,7 +190,7 @@ asio::awaitable<void> hard::check_pages() {
 }
 
 asio::awaitable<void> hard::finish() {
-  for (const auto& d : members_) co_await d->file.grow(d->pages);
+  for (const auto& d : members_) co_await d->file.stretch(d->pages);
   if (!redo_->complete()) {
     redo_->begin_second_pass();
     co_await read_logs();

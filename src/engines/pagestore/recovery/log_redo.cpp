@@ -48,7 +48,7 @@ asio::awaitable<void> log_redo::take(const log_reader& log, bool counts) {
       what.database = record->database;
       what.dbtime = record->dbtime;
       what.path = record->path;
-      set_.bind(what);
+      set_.bind(what, counts);
       break;
     }
     case record_type::shutdown:

@@ -253,7 +253,7 @@ asio::awaitable<void> recovery::settle_log() {
 
 asio::awaitable<void> recovery::settle_databases() {
   for (const auto& d : set_->all()) {
-    if (d->changed) co_await d->file.grow(d->pages);
+    if (d->changed) co_await d->file.stretch(d->pages);
   }
   if (!redo_->complete()) {
     redo_->begin_second_pass();
