@@ -101,7 +101,10 @@ asio::awaitable<void> page_cache::read(std::uint64_t key) {
   f.content = std::move(buffer);
 }
 
-asio::awaitable<page_view> page_cache::get(std::uint8_t id, page_no n) {
+asio::awaitable<page_view> page_cache::get(std::uint8_t id, page_no n) { return find(id, n, false); }
+asio::awaitable<page_view> page_cache::get_pinned(std::uint8_t id, page_no n) { return find(id, n, true); }
+
+asio::awaitable<page_view> page_cache::find(std::uint8_t id, page_no n, bool pinned) {
   const std::uint64_t key = key_of(id, n);
   while (true) {
     if (stopped_) refuse();
@@ -109,6 +112,7 @@ asio::awaitable<page_view> page_cache::get(std::uint8_t id, page_no n) {
     if (at == frames_.end()) break;
     if (at->second->content != nullptr) {
       touch(*at->second);
+      if (pinned) at->second->pinned = true;
       co_return peek(id, n);
     }
     co_await changed_.wait(key);
@@ -126,6 +130,7 @@ asio::awaitable<page_view> page_cache::get(std::uint8_t id, page_no n) {
   changed_.notify(key);
   if (failure) std::rethrow_exception(failure);
   page_view out = peek(id, n);
+  if (pinned) pin(id, n);
   evict();
   co_return out;
 }

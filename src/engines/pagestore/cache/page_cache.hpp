@@ -44,6 +44,8 @@ class page_cache {
 
   /// Reads it where it is not in memory. Fails with -1018, -1118, -1119, or what the system said; naming file and offset.
   [[nodiscard]] asio::awaitable<page_view> get(std::uint8_t id, page_no n);
+  /// As `get`, and pins it. (A page that is pinned only afterwards may be gone by then, for the cache may be beyond its bound.)
+  [[nodiscard]] asio::awaitable<page_view> get_pinned(std::uint8_t id, page_no n);
   /// Kept in memory from now on, as bitmap pages are.
   void pin(std::uint8_t id, page_no n);
   /// The page as it is in memory; its content is null when it is not.
@@ -97,6 +99,7 @@ class page_cache {
   void erase(std::uint64_t key);
   void touch(frame& f);
   void evict();
+  asio::awaitable<page_view> find(std::uint8_t id, page_no n, bool pinned);
   asio::awaitable<void> read(std::uint64_t key);
   asio::awaitable<void> write(std::uint64_t key);
   asio::awaitable<void> write_all(std::vector<std::uint64_t> keys);

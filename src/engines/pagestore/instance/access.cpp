@@ -175,7 +175,7 @@ asio::awaitable<page_no> instance_core::find_free(open_database& d, page_no hint
     }
     const page_no map = bitmap_of(n, how_.page_size);
     if (cache_->peek(d.id, map).content == nullptr) {
-      const page_view read = co_await cache_->get(d.id, map);
+      const page_view read = co_await cache_->get_pinned(d.id, map);
       static_cast<void>(read);
     }
     cache_->pin(d.id, map);

@@ -145,9 +145,8 @@ asio::awaitable<commit_info> instance_core::commit(std::shared_ptr<transaction_s
     const page_no map = bitmap_of(key.second, how_.page_size);
     const bool bits = page.allocated || page.content == nullptr;
     if (!bits || cache_->peek(key.first, map).content != nullptr) continue;
-    const page_view read = co_await cache_->get(key.first, map);
+    const page_view read = co_await cache_->get_pinned(key.first, map);
     static_cast<void>(read);
-    cache_->pin(key.first, map);
   }
   for (const auto& [key, page] : t->pages) {
     if (page.allocated || page.content == nullptr) cache_->pin(key.first, bitmap_of(key.second, how_.page_size));
@@ -173,9 +172,8 @@ asio::awaitable<commit_info> instance_core::commit(std::shared_ptr<transaction_s
 
 // The engine's own transaction: the database owns so many pages, and what bitmap pages that takes.
 asio::awaitable<void> instance_core::append_growth(open_database& d, std::uint32_t pages) {
-  const page_view present = co_await cache_->get(d.id, 1);
+  const page_view present = co_await cache_->get_pinned(d.id, 1);
   static_cast<void>(present);
-  cache_->pin(d.id, 1);
   const std::uint32_t each = pages_a_bitmap(how_.page_size);
   const std::uint32_t first_new = (d.pages + each - 1) / each;
   const std::uint32_t behind_new = (pages + each - 1) / each;
