@@ -4,8 +4,11 @@
 #include "support/pagestore_world.hpp"
 
 #include <algorithm>
+#include <array>
 #include <random>
+#include <string>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 namespace schedules {
@@ -23,7 +26,8 @@ using pagestore_world::place;
 using pagestore_world::world;
 
 /// Where the power is to fail.
-enum class target : std::uint8_t { anywhere, opening, first_batches, batch, log_files, header, checkpoint, ending, databases, page };
+enum class target : std::uint8_t { anywhere, opening, first_batches, batch, log_files, header, checkpoint, ending, databases, page, header_opening,
+                                    checkpoint_meanwhile };
 
 bool has(const std::string& path, const char* part) { return path.find(part) != std::string::npos; }
 
@@ -47,6 +51,8 @@ bool meets(const disk_event& e, std::uint64_t at, target what, const std::vector
     case target::checkpoint: return writes && has(e.path, "edb.chk");
     case target::ending: return within(place::ending);
     case target::databases: return within(place::attaching, place::creating, place::detaching);
+    case target::header_opening: return writes && has(e.path, "data") && e.offset < 8192 && within(place::opening);
+    case target::checkpoint_meanwhile: return writes && has(e.path, "edb.chk") && within(place::attaching, place::creating);
     case target::page: return writes && has(e.path, "data") && e.offset >= 8192;
   }
   return false;
@@ -54,11 +60,16 @@ bool meets(const disk_event& e, std::uint64_t at, target what, const std::vector
 
 class schedule {
  public:
-  explicit schedule(std::uint64_t seed) : random_(seed ^ 0x9e3779b97f4a7c15ULL), world_(seed, options(seed), &schedule::run_context) {}
+  schedule(std::uint64_t seed, std::string only) : only_(std::move(only)), random_(seed ^ 0x9e3779b97f4a7c15ULL), world_(seed, options(seed), &schedule::run_context) {}
 
   pagestore_world::counts run();
+  static bool has_kind(const std::string& name) {
+    return std::any_of(kinds.begin(), kinds.end(), [&](const auto& k) { return name == k.first; });
+  }
 
  private:
+  using named_kind = std::pair<const char*, void (schedule::*)()>;
+  static const std::array<named_kind, 12> kinds;
   static bool run_context(asio::io_context& context, const std::function<bool()>& over);
   contrail::io::disk_options options(std::uint64_t seed);
 
@@ -74,6 +85,7 @@ class schedule {
   void fault(life_plan& p);
   void no_room(life_plan& p);
 
+  void happen();
   void mixed();
   void openings();
   void twins();
@@ -86,11 +98,26 @@ class schedule {
   void missing_files();
   void clean_lives();
 
+  const std::string only_;
   std::mt19937_64 random_;
   world world_;
   std::uint64_t typical_ = 200;   ///< operations of a life
   std::uint64_t directed_ = 0;
+  std::string probed_story_;   ///< of a copy that failed
 };
+
+const std::array<schedule::named_kind, 12> schedule::kinds{{{"mixed", &schedule::mixed},
+                                                      {"openings", &schedule::openings},
+                                                      {"twins", &schedule::twins},
+                                                      {"rolls", &schedule::rolls},
+                                                      {"ends", &schedule::ends},
+                                                      {"databases", &schedule::comings_and_goings},
+                                                      {"faults", &schedule::faults},
+                                                      {"full", &schedule::full_disks},
+                                                      {"recycled", &schedule::recycled_logs},
+                                                      {"missing", &schedule::missing_files},
+                                                      {"mixed again", &schedule::mixed},
+                                                      {"mixed once more", &schedule::mixed}}};
 
 // Time passes with what is done, and at once when there is nothing to do.
 bool schedule::run_context(asio::io_context& context, const std::function<bool()>& over) {
@@ -131,7 +158,12 @@ life_plan schedule::plan() {
 void schedule::crash_at(target what, life_plan p) {
   world_.vary();
   world probe = world_.twin();
-  probe.live(p);
+  try {
+    probe.live(p);
+  } catch (...) {
+    probed_story_ = probe.story();
+    throw;
+  }
   std::vector<std::uint64_t> found;
   for (const disk_event& e : probe.events()) {
     const std::uint64_t at = e.number - probe.begun_at();
@@ -177,7 +209,8 @@ void schedule::twins() {
   for (auto lives = 3 + any(3); lives != 0; --lives) {
     life_plan p = plan();
     p.transactions = 1 + static_cast<unsigned>(any(6));
-    crash_at(any(4) == 0 ? target::checkpoint : target::header, p);
+    const auto what = any(5);
+    crash_at(what == 0 ? target::checkpoint : what < 3 ? target::header : target::header_opening, p);
   }
 }
 
@@ -204,7 +237,9 @@ void schedule::comings_and_goings() {
   for (auto lives = 2 + any(3); lives != 0; --lives) {
     life_plan p = plan();
     p.manager = true;
-    crash_at(any(4) == 0 ? target::header : target::databases, p);
+    p.checkpoints = any(2) == 0;
+    const auto what = p.checkpoints ? any(2) : 2 + any(4);
+    crash_at(what == 0 ? target::checkpoint_meanwhile : what == 2 ? target::header : target::databases, p);
   }
 }
 
@@ -252,6 +287,18 @@ void schedule::faults() {
   for (auto lives = 2 + any(3); lives != 0; --lives) {
     life_plan p = plan();
     p.power_fails_if_died = any(2) == 0;
+    if (any(4) == 0) {
+      // What a sync that failed has left is shown to the next life, and lost when the power fails in that.
+      disk_fault f;
+      f.what = disk_request::sync;
+      f.path = any(2) == 0 ? "data" : "edb.log";
+      f.nth = any(10);
+      p.faults.push_back(f);
+      p.power_fails_if_died = false;
+      live(p);
+      crash_somewhere();
+      continue;
+    }
     if (any(5) == 0) {
       disk_fault f;
       f.nth = any(80);
@@ -285,6 +332,7 @@ void schedule::no_room(life_plan& p) {
 }
 
 void schedule::full_disks() {
+  if (!virtual_time::works()) return mixed();   // the store would try again for real seconds
   for (auto lives = 2 + any(3); lives != 0; --lives) {
     life_plan p = plan();
     p.rolls = any(2) == 0;
@@ -334,20 +382,19 @@ void schedule::clean_lives() {
   live(last);
 }
 
-pagestore_world::counts schedule::run() {
-  switch (any(12)) {
-    case 0: openings(); break;
-    case 1: twins(); break;
-    case 2: rolls(); break;
-    case 3: ends(); break;
-    case 4: comings_and_goings(); break;
-    case 5: faults(); break;
-    case 6: if (virtual_time::works()) full_disks(); break;
-    case 7: recycled_logs(); break;
-    case 8: missing_files(); break;
-    default: mixed(); break;
-  }
+void schedule::happen() {
+  const auto named = std::find_if(kinds.begin(), kinds.end(), [this](const auto& k) { return only_ == k.first; });
+  const auto& chosen = named != kinds.end() ? *named : kinds[any(kinds.size())];
+  (this->*chosen.second)();
   clean_lives();
+}
+
+pagestore_world::counts schedule::run() {
+  try {
+    happen();
+  } catch (const std::exception& e) {
+    throw pagestore_world::broken(e.what() + (probed_story_.empty() ? world_.story() : probed_story_));
+  }
   pagestore_world::counts out = world_.sums();
   out.directed = directed_;
   return out;
@@ -355,6 +402,7 @@ pagestore_world::counts schedule::run() {
 
 }  // namespace
 
-pagestore_world::counts run(std::uint64_t seed) { return schedule(seed).run(); }
+bool has_kind(const std::string& name) { return schedule::has_kind(name); }
+pagestore_world::counts run(std::uint64_t seed, const std::string& only) { return schedule(seed, only).run(); }
 
 }  // namespace schedules

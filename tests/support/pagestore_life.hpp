@@ -22,6 +22,7 @@ struct life_plan {
   bool wide = false;                                ///< they change many pages, of more than fit into a small cache
   bool manager = false;                             ///< databases come and go meanwhile
   bool rolls = false;                               ///< the log is rolled often
+  bool checkpoints = false;                         ///< there are many rounds
   bool circular = false;                            ///< circular logging, whatever the store's varying parameters say
   bool recycle = false;                             ///< log files that are not needed any more become new ones
   std::optional<std::uint64_t> power_fails_after;   ///< operations of the disk, from the start of this life
@@ -46,7 +47,7 @@ struct mark {
 /// That schedules really do what they are to do.
 struct counts {
   std::uint64_t lives = 0, commits = 0, crashes = 0, crashes_opening = 0, crashes_ending = 0, directed = 0;
-  std::uint64_t torn_batches = 0, stale_logs = 0, clean_headers = 0;
+  std::uint64_t torn_batches = 0, destroyed_copies = 0, stale_logs = 0, clean_headers = 0;
   std::uint64_t rounds = 0, rolls = 0, recycled = 0, evictions = 0;
   std::uint64_t creates = 0, attaches = 0, detaches = 0, clean_ends = 0;
   std::uint64_t faults = 0, failed_syncs = 0, died = 0, lived_on = 0, log_disk_full = 0, data_disk_full = 0, refused_opens_by_faults = 0;
@@ -56,6 +57,7 @@ struct counts {
   void each(Each f) {   // (name, value)
     f("lives", lives), f("commits", commits), f("crashes", crashes), f("crashes while opening", crashes_opening);
     f("crashes while ending", crashes_ending), f("crashes at chosen places", directed), f("torn batches", torn_batches);
+    f("destroyed copies of headers and checkpoints", destroyed_copies);
     f("logs with stale sectors", stale_logs), f("clean headers compared", clean_headers), f("rounds", rounds), f("rolls", rolls);
     f("recycled logs", recycled), f("lives with evictions", evictions), f("creates", creates), f("attaches", attaches);
     f("detaches", detaches), f("clean ends", clean_ends), f("faults", faults), f("failed syncs", failed_syncs);

@@ -56,6 +56,59 @@ inline void world::look_before() {
   if (log.stale) ++sums_.stale_logs;
 }
 
+inline void world::crash() {
+  const std::vector<contrail::io::disk_event> before = events();
+  const auto kind = random_() % 6;
+  disk_.crash(kind == 0 ? crash_mode::worst : kind == 1 ? crash_mode::best : crash_mode::seeded, random_());
+  destroy_copies(before);
+  lose_name(before);
+}
+
+// Headers and checkpoints fit into a sector or a few, which this disk never tears: here one that was not synced may be neither old nor new.
+inline void world::destroy_copies(const std::vector<contrail::io::disk_event>& before) {
+  std::map<std::pair<std::string, std::uint64_t>, bool> unsynced;
+  for (const contrail::io::disk_event& e : before) {
+    const bool twins = e.path == "/store/edb.chk" || (e.path.rfind("/store/data", 0) == 0 && e.path.size() == path_of(0).string().size());
+    if (!twins || e.error) continue;
+    if (e.what == contrail::io::disk_request::write && e.offset < 2 * model_page_bytes) {
+      unsynced[{e.path, e.offset / model_page_bytes}] = true;
+    } else if (e.what == contrail::io::disk_request::sync) {
+      for (const std::uint64_t copy : {0U, 1U}) unsynced[{e.path, copy}] = false;
+    }
+  }
+  for (const auto& [which, is] : unsynced) {
+    if (!is || any(2) == 0 || !disk_.exists(which.first)) continue;
+    std::string content = disk_.read_file(which.first);
+    const std::size_t at = which.second * model_page_bytes;
+    if (content.size() < at + sector_bytes) continue;
+    for (std::size_t i = 0; i < sector_bytes; ++i) content[at + i] = static_cast<char>(any(256));
+    disk_.write_file(which.first, content);
+    ++sums_.destroyed_copies;
+    story_ += "\n  copy " + std::to_string(which.second) + " in " + which.first + " is destroyed";
+  }
+}
+
+// The current log gets its number, the next one its name: this disk keeps them in their order, others need not. The second alone leaves the first
+// log without any name.
+inline void world::lose_name(const std::vector<contrail::io::disk_event>& before) {
+  std::string numbered;
+  bool both = false;
+  for (const contrail::io::disk_event& e : before) {
+    if (e.error) continue;
+    if (e.what == contrail::io::disk_request::sync_directory) {
+      numbered.clear();
+      both = false;
+    } else if (e.what == contrail::io::disk_request::rename && e.path == "/store/edb.log") {
+      numbered = e.second;
+    } else if (e.what == contrail::io::disk_request::rename && e.second == "/store/edb.log") {
+      both = !numbered.empty();
+    }
+  }
+  if (!both || any(2) == 0 || !disk_.exists(numbered) || !disk_.exists("/store/edb.log")) return;
+  disk_.remove(numbered);
+  story_ += "\n  of two renames the second reached the disk alone";
+}
+
 // Nothing of it is only in memory, or only in the log, on any disk that may be left now.
 inline void world::require_clean(unsigned i, simulated_disk& disk) const {
   const raw_database there = look_at_database(disk.read_file(path_of(i)));
@@ -67,9 +120,29 @@ inline void world::require_clean(unsigned i, simulated_disk& disk) const {
   if (s != expected) throw broken("a database that was let go of lacks changes: " + name_of(i) + describe_difference(expected, s));
 }
 
+inline void world::tell(const life_plan& plan) {
+  std::ostringstream text;
+  text << "\n  life: " << plan.writers << " writers, " << plan.transactions << " transactions" << (plan.wide ? ", wide" : "")
+       << (plan.manager ? ", databases come and go" : "") << (plan.rolls ? ", rolls" : "") << (plan.recycle ? ", recycled logs" : "")
+       << (how_.circular_logging ? ", circular" : "") << ", cache " << how_.cache_size << ", end " << static_cast<int>(plan.end);
+  if (plan.power_fails_after) text << ", power fails after " << *plan.power_fails_after;
+  for (const auto* list : {&plan.faults_at_open, &plan.faults}) {
+    for (const auto& f : *list) {
+      text << ", " << to_string(f.what) << " of '" << f.path << "' number " << f.nth << (list == &plan.faults ? "" : " while it opens")
+           << (f.lasting ? " and all later ones" : "") << " fails: " << f.error.message();
+    }
+  }
+  if (plan.room) text << ", room for " << *plan.room << " bytes";
+  if (plan.mended_after) text << ", mended after " << plan.mended_after->count() << " ms";
+  story_ += text.str();
+}
+
 inline outcome world::live(const life_plan& plan) {
   ++sums_.lives;
+  tell(plan);
   const outcome out = run(plan);
+  constexpr std::array<const char*, 4> ends{": over", ": the power failed", ": the instance failed", ": refused"};
+  story_ += ends[static_cast<std::size_t>(out)];
   count_events(plan);
   if (out == outcome::power_failed) {
     ++sums_.crashes;
@@ -159,7 +232,17 @@ inline asio::awaitable<void> world::life(asio::any_io_executor ex, contrail::io:
   instance store;
   const bool opened = co_await open_store(store, ex, fs, plan);
   if (!opened) co_return;
-  co_await attach_all(store);
+  try {
+    co_await attach_all(store);
+  } catch (const contrail::error& e) {
+    // In use with the log that is gone, and nothing else tells of that one.
+    refused_ = plan.may_refuse && e.code() == errc::database_dirty_shutdown;
+    if (!refused_) throw;
+  }
+  if (refused_) {
+    co_await store.terminate(term_mode::dirty);
+    co_return;
+  }
   co_await look(store);
   for (const auto& f : plan.faults) disk_.add(f);
   if (plan.room) disk_.set_capacity(disk_.used_bytes() + *plan.room);
@@ -359,6 +442,7 @@ inline void world::without_database(unsigned i) {
   const std::string kept = disk_.read_file(path_of(i));
   const raw_database there = look_at_database(kept);
   disk_.remove(path_of(i));
+  story_ += "\n  database " + std::to_string(i) + " is put aside";
   life_plan plan;
   plan.may_refuse = true;
   plan.writers = 0;
@@ -382,6 +466,7 @@ inline void world::without_database(unsigned i) {
 inline void world::lose_database(unsigned i) {
   if (!disk_.exists(path_of(i))) return;
   disk_.remove(path_of(i));
+  story_ += "\n  database " + std::to_string(i) + " is lost";
   model_.forget(i);
   entries_[i] = entry();
   how_.absent = absent_database::skip;
@@ -400,8 +485,9 @@ inline void world::lose_database(unsigned i) {
 
 inline void world::without_current_log() {
   if (!disk_.exists("/store/edb.log")) return;
-  const std::string kept = disk_.read_file("/store/edb.log");
+  const std::map<std::string, std::string> kept = disk_.files("/store");
   disk_.remove("/store/edb.log");
+  story_ += "\n  the current log is removed";
   ++sums_.logs_removed;
   life_plan plan;
   plan.may_refuse = true;
@@ -410,7 +496,9 @@ inline void world::without_current_log() {
   const outcome out = live(plan);
   if (out != outcome::refused) return;   // nothing was lost with it: the look says so
   ++sums_.logs_removed_refused;
-  disk_.write_file("/store/edb.log", kept);
+  for (const auto& [name, content] : disk_.files("/store"))
+    if (kept.count(name) == 0) disk_.remove(std::filesystem::path("/store") / name);
+  for (const auto& [name, content] : kept) disk_.write_file(std::filesystem::path("/store") / name, content);
 }
 
 inline void world::new_log_set() {
@@ -418,6 +506,7 @@ inline void world::new_log_set() {
     const bool log = name.rfind("edb", 0) == 0 || name.rfind("/edb", 0) == 0;
     if (log) disk_.remove(std::filesystem::path("/store") / name);
   }
+  story_ += "\n  logs and checkpoint are removed";
   ++sums_.new_log_sets;
 }
 

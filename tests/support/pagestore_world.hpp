@@ -45,6 +45,8 @@ class world {
   simulated_disk& disk() noexcept { return disk_; }
   parameters& how() noexcept { return how_; }
   const counts& sums() const noexcept { return sums_; }
+  /// What happened, a line for each life.
+  const std::string& story() const noexcept { return story_; }
   const std::vector<mark>& marks() const noexcept { return marks_; }
   std::uint64_t begun_at() const noexcept { return begun_at_; }
   std::vector<contrail::io::disk_event> events() const;
@@ -59,10 +61,7 @@ class world {
     out.disk_ = disk_.after_crash(crash_mode::best);
     return out;
   }
-  void crash() {
-    const auto kind = random_() % 6;
-    disk_.crash(kind == 0 ? crash_mode::worst : kind == 1 ? crash_mode::best : crash_mode::seeded, random_());
-  }
+  void crash();
   /// One run of the store: open (with recovery and a look at everything), transactions, an end or a crash in the middle.
   outcome live(const life_plan& plan);
 
@@ -86,6 +85,7 @@ class world {
   enum class answer : std::uint8_t { given_up, dead };
 
   // pagestore_lives.hpp
+  void tell(const life_plan& plan);
   outcome run(const life_plan& plan);
   asio::awaitable<void> life(asio::any_io_executor ex, contrail::io::file_system fs, life_plan plan);
   asio::awaitable<bool> open_store(instance& store, asio::any_io_executor ex, contrail::io::file_system fs, const life_plan& plan);
@@ -97,6 +97,8 @@ class world {
   asio::awaitable<void> detach_one(instance& store, unsigned i);
   asio::awaitable<void> mend(asio::any_io_executor ex, std::chrono::milliseconds after);
   asio::awaitable<void> recycle(instance& store);
+  void destroy_copies(const std::vector<contrail::io::disk_event>& before);
+  void lose_name(const std::vector<contrail::io::disk_event>& before);
   void look_before();
   void count_events(const life_plan& plan);
   void require_clean(unsigned i, simulated_disk& disk) const;
@@ -182,7 +184,8 @@ class world {
     const unsigned db = there[any(there.size())];
     const auto what = any(8);
     if (what < 2 || (wide && what > 4)) {
-      co_await allocate(t, mine, db, wide ? 120 : 40);
+      const page_no span = wide ? 120 : 40;
+      co_await allocate(t, mine, db, span);
       co_return;
     }
     state now = model_.newest();
@@ -249,7 +252,9 @@ class world {
       try {
         co_await one_transaction(store, alone, plan.wide);
         const auto what = any(24);
-        if (what == 0 || (plan.rolls && what > 18)) {
+        if (plan.checkpoints && what > 14) {
+          co_await store.checkpoint();
+        } else if (what == 0 || (plan.rolls && what > 18)) {
           const lgpos first = co_await store.roll();
           static_cast<void>(first);
         } else if (what == 1) {
@@ -272,6 +277,7 @@ class world {
   model model_;
   std::uint64_t last_stamp_ = 0;
   counts sums_;
+  std::string story_;
   std::vector<mark> marks_;            ///< of the last life
   std::uint64_t begun_at_ = 0;         ///< operations of the disk
   bool halted_ = false;

@@ -1,0 +1,22 @@
+# A copy of a source with a fault in it, for tests of tests: contrail_planted_copy(NAME OUT SOURCE RIGHT WRONG [RIGHT WRONG]...). SOURCE is below
+# src/; each text RIGHT becomes WRONG. It is made from the source as it is: a text that does not stand there exactly once is an error. OUT is set to
+# the copy's path. A program that has the copy among its own files takes it instead of the library's.
+function(contrail_planted_copy name out source)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${source})
+  file(READ ${PROJECT_SOURCE_DIR}/src/${source} text)
+  math(EXPR last "${ARGC} - 1")
+  foreach(i RANGE 3 ${last} 2)
+    math(EXPR next "${i} + 1")
+    set(right "${ARGV${i}}")
+    set(wrong "${ARGV${next}}")
+    string(FIND "${text}" "${right}" first_at)
+    string(FIND "${text}" "${right}" last_at REVERSE)
+    if(first_at EQUAL -1 OR NOT first_at EQUAL last_at)
+      message(FATAL_ERROR "Contrail: planted fault ${name}: not exactly once in ${source}: ${right}")
+    endif()
+    string(REPLACE "${right}" "${wrong}" text "${text}")
+  endforeach()
+  set(copy ${CMAKE_CURRENT_BINARY_DIR}/planted/${name}.cpp)
+  file(GENERATE OUTPUT ${copy} CONTENT "${text}")
+  set(${out} ${copy} PARENT_SCOPE)
+endfunction()
