@@ -232,6 +232,7 @@ class instance_core : public std::enable_shared_from_this<instance_core> {
   bool finishing_ = false;               ///< workers end
   std::atomic<bool> ended_{false};
   std::error_code dead_;                 ///< why the instance has failed
+  mutable bool told_ = false;            ///< a call has said so
   bool log_disk_full_ = false;
   std::atomic<bool> stopping_service_{false};
   unsigned calls_ = 0;                   ///< in progress

@@ -53,6 +53,7 @@ void instance_core::post(std::function<void()> what) { kept_->post(std::move(wha
 
 void instance_core::require_running() const {
   if (dead_) {
+    told_ = true;
     fail(is_full_log(dead_) ? errc::instance_unavailable_log_disk_full : errc::instance_unavailable, "use the instance", how_.directory.string(), {}, {},
          "it has failed: " + dead_.message() + "; end it and open it again");
   }

@@ -92,11 +92,12 @@ asio::awaitable<void> instance_core::terminate(term_mode how) {
   state_ = state::ended;
   ended_ = true;
   kept_->close();
+  const bool told = told_ || (log_ && log_->told());
   let_go();
   idle_.notify();
   if (failure) std::rethrow_exception(failure);
-  // Commits that were not durable yet may be lost: that is not to be kept quiet.
-  if (dead_ && how != term_mode::dirty) require_running();
+  // Commits that were not durable yet may be lost, and nobody has heard of it.
+  if (dead_ && how != term_mode::dirty && !told) require_running();
 }
 
 void instance_core::abandon() noexcept {

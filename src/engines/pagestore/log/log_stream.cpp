@@ -76,6 +76,7 @@ void log_stream::expect_soon() noexcept {
 
 void log_stream::refuse() const {
   if (!broken_) fail(errc::term_in_progress, "write log", current_log_path(how_).string());
+  told_ = true;
   fail(errc::log_write_fail, "write log", current_log_path(how_).string(), {}, {}, broken_.message());
 }
 

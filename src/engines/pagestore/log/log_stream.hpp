@@ -80,6 +80,8 @@ class log_stream {
   std::uint32_t generation() const noexcept { return header_.generation; }
   const log_header& header() const noexcept { return header_; }
   bool failed() const noexcept { return static_cast<bool>(broken_); }
+  /// Somebody was told that it has failed.
+  bool told() const noexcept { return told_; }
   void close() noexcept { file_.close(); }
 
   std::uint64_t batches = 0;      ///< written since the start
@@ -123,6 +125,7 @@ class log_stream {
   std::error_code prepare_failure_;
   bool in_memory_ = false;
   std::error_code broken_;
+  mutable bool told_ = false;
 };
 
 }  // namespace contrail::pagestore
