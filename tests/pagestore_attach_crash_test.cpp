@@ -35,13 +35,14 @@ asio::awaitable<void> make_one(asio::any_io_executor ex, contrail::io::file_syst
   co_await store.terminate();
 }
 
-asio::awaitable<void> attach(std::shared_ptr<instance> store) {
+asio::awaitable<void> attach(std::shared_ptr<instance> store, std::shared_ptr<bool> over) {
   const database one = co_await store->attach("one.db");
   static_cast<void>(one);
+  *over = true;
 }
 
-asio::awaitable<void> checkpoints(std::shared_ptr<instance> store) {
-  for (int i = 0; i < 3; ++i) co_await store->checkpoint();
+asio::awaitable<void> checkpoints(std::shared_ptr<instance> store, std::shared_ptr<bool> over) {
+  while (!*over) co_await store->checkpoint();
 }
 
 asio::awaitable<void> open_it(asio::any_io_executor ex, contrail::io::file_system fs, std::shared_ptr<instance> out) {
@@ -70,16 +71,17 @@ bool attach_beside_checkpoints(simulated_disk& disk, std::uint64_t power_fails_a
   context.restart();
   bool halted = false;
   int ended = 0;
+  const auto over = std::make_shared<bool>(false);
   disk.halt_after(power_fails_after, [&] {
     halted = true;
     context.stop();
   });
-  for (int i = 0; i < 2; ++i) {
+  for (int i = 0; i < 3; ++i) {
     auto done = [&](std::exception_ptr e) {
       CHECK_FALSE(e);
-      if (++ended == 2) context.stop();
+      if (++ended == 3) context.stop();
     };
-    asio::co_spawn(context, i == 0 ? attach(store) : checkpoints(store), std::move(done));
+    asio::co_spawn(context, i == 0 ? attach(store, over) : checkpoints(store, over), std::move(done));
   }
   context.run_for(std::chrono::seconds(60));
   return !halted;
@@ -88,10 +90,14 @@ bool attach_beside_checkpoints(simulated_disk& disk, std::uint64_t power_fails_a
 }  // namespace
 
 TEST_CASE("pagestore attach: the power fails at each operation of it beside checkpoints", "[pagestore_attach_crash]") {
+  const auto seed = static_cast<std::uint64_t>(GENERATE(1, 2, 3, 4, 5, 6));   // they meet at different places
   std::uint64_t crashes = 0;
   for (std::uint64_t n = 1;; ++n) {
-    INFO("after " << n << " operations");
-    simulated_disk disk;
+    INFO("seed " << seed << ", after " << n << " operations");
+    contrail::io::disk_options options;
+    options.seed = seed;
+    options.patience = 3;
+    simulated_disk disk(options);
     {
       asio::io_context context(1);
       contrail::io::file_system fs = disk.mount(context.get_executor());

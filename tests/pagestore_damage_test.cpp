@@ -349,6 +349,7 @@ TEST_CASE("pagestore_damage: on real files as well", "[pagestore_damage]") {
   std::mt19937_64 random(5);
   std::uint64_t exact = 0, refused = 0;
   std::uint64_t number = 0;
+  const std::size_t of_each = sweep::step(1) > 10 ? 5 : 12;
   const auto look_there = [&](const std::filesystem::path& place) {
     parameters how = s.how;
     how.directory = place;
@@ -359,7 +360,7 @@ TEST_CASE("pagestore_damage: on real files as well", "[pagestore_damage]") {
   };
   for (const auto& [name, bytes] : files) {
     const std::vector<damage> all = damages_of(name, bytes, random);
-    for (std::size_t i = 0; i < all.size(); i += 1 + all.size() / 12) {
+    for (std::size_t i = 0; i < all.size(); i += 1 + all.size() / of_each) {
       const std::filesystem::path place = dir / ("store" + std::to_string(number++));
       std::filesystem::create_directory(place);
       for (const auto& [other, whole] : files) write_file(place / other, whole);

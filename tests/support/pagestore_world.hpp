@@ -290,4 +290,5 @@ class world {
 
 }  // namespace pagestore_world
 
+#include "support/pagestore_between_lives.hpp"
 #include "support/pagestore_lives.hpp"
