@@ -89,8 +89,10 @@ class instance {
   [[nodiscard]] asio::awaitable<lgpos> roll();
   /// One full round: everything that was committed before is in the databases, and recovery need not read it.
   [[nodiscard]] asio::awaitable<void> checkpoint();
-  /// Ends the instance. Open transactions are rolled back, calls in progress end with `errc::term_in_progress`. Twice is fine. Must be awaited
-  /// before the process may rely on anything about the files.
+  /// Ends the instance. Open transactions are rolled back; calls in progress end with `errc::term_in_progress`, or
+  /// `errc::instance_unavailable` where they wait for pages. Twice is fine. Must be awaited before the process may rely on anything about the
+  /// files. Everything is let go of also when it fails: with what could not be written, and, but for `term_mode::dirty`, with why the instance
+  /// had failed when no call has said so before, for commits that were not durable may be lost then.
   [[nodiscard]] asio::awaitable<void> terminate(term_mode how = term_mode::complete);
   /// From now on every new transaction, attach and create fails with `errc::client_request_to_stop_service`; what runs may end. Any thread.
   void stop_service() noexcept;
