@@ -25,6 +25,9 @@ namespace {
 /// Of a database that is being made.
 constexpr const char* unfinished_suffix = ".creating";
 
+/// Of all writings of a name that are one on this system, one (there are systems where capitals do not count).
+std::string folded(const std::string& name) { return io::file_names_fold() ? io::fold_file_name(name) : name; }
+
 signature new_signature() {
   std::random_device random;
   signature out;
@@ -78,14 +81,20 @@ asio::awaitable<std::uint32_t> instance_core::pages(database which) {
   co_return d.pages;
 }
 
-// Names that the store gives to files of its own must not be those of databases.
+// Names that the store gives to files of its own must not be those of databases, in no writing that the system takes for the same.
 void instance_core::require_free_name(const std::string& stored) const {
   const std::size_t slash = stored.rfind('/');
-  std::string name = slash == std::string::npos ? stored : stored.substr(slash + 1);
-  if (io::file_names_fold()) name = io::fold_file_name(name);
+  const std::string name = folded(slash == std::string::npos ? stored : stored.substr(slash + 1));
   const std::string& base = how_.base_name;
-  const bool taken = name == current_log_name(base) || name == prepared_log_name(base) || name == checkpoint_name(base) ||
-                     name == lock_name(base) || generation_of(base, name) || name.ends_with(unfinished_suffix);
+  const auto is = [&name](const std::string& own) { return name == folded(own); };
+  bool taken = is(current_log_name(base)) || is(prepared_log_name(base)) || is(checkpoint_name(base)) || is(lock_name(base)) ||
+               name.ends_with(folded(unfinished_suffix));
+  const std::string log = log_name(base, 1);
+  const std::string first = folded(base), last = folded(log.substr(log.rfind('.')));
+  if (name.size() > first.size() + last.size() && name.starts_with(first) && name.ends_with(last)) {
+    const std::string number = name.substr(first.size(), name.size() - first.size() - last.size());
+    taken = taken || generation_of(base, base + number + log.substr(log.rfind('.')));
+  }
   if (taken) fail(errc::invalid_path, "attach database", stored, {}, "a name of its own", "one that the store gives to another file");
 }
 
