@@ -385,7 +385,7 @@ asio::awaitable<void> instance_core::grow(open_database& d, std::uint32_t least)
   if (failure) {
     if (!written && calls::is_full(why)) fail(errc::disk_full, "grow database", d.file.name(), page_offset(d.pages, how_.page_size));
     // Data of pages may have been lost with the sync that failed.
-    lost(why);
+    failed(why);
     std::rethrow_exception(failure);
   }
   co_await append_growth(d, pages);

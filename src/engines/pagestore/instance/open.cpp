@@ -22,7 +22,8 @@ namespace contrail::pagestore {
 
 namespace {
 
-bool is_full_log(const std::error_code& why) noexcept { return calls::is_full(why) || why == errc::log_disk_full; }
+// `disk_full` is that of the data.
+bool is_full_log(const std::error_code& why) noexcept { return why == errc::log_disk_full || (calls::is_full(why) && why != errc::disk_full); }
 
 }  // namespace
 
@@ -65,7 +66,7 @@ void instance_core::require_running() const {
 void instance_core::failed(std::error_code why) noexcept {
   const bool own = why == errc::instance_unavailable || why == errc::term_in_progress;
   if (state_ != state::running && own) return;
-  lost(why);
+  lost(calls::is_full(why) ? make_error_code(errc::disk_full) : why);
 }
 
 // The end of this life: what is in memory is ahead of the disk, or may be. The next open recovers.
