@@ -28,6 +28,7 @@ class pagestore_restorer final : public restorer {
   [[nodiscard]] asio::awaitable<std::vector<std::string>> recover(const recovery& work) override;
   std::vector<std::string> companions(std::string_view file) const override;
   [[nodiscard]] asio::awaitable<std::shared_ptr<void>> hold_target(std::filesystem::path file) override;
+  bool before_replacing(const std::shared_ptr<void>& held) noexcept override;
 
  private:
   struct impl;

@@ -118,8 +118,19 @@ asio::awaitable<std::shared_ptr<void>> pagestore_restorer::hold_target(std::file
     fail(errc::database_locked, "replace the database", io::to_text(file), {}, "a directory without the logs of a store",
          name + "; restore into another directory, or end that store and remove its logs and checkpoint first");
   }
-  std::shared_ptr<void> out = std::make_shared<int>(0);
+  calls::locked taken = co_await calls::lock(self->files, file);
+  if (calls::is_held(taken.ec)) {
+    fail(errc::database_locked, "replace the database", io::to_text(file), {}, "a database that nobody has open", "a store has it attached");
+  }
+  calls::check(taken.ec, "replace the database", file);
+  std::shared_ptr<void> out = std::make_shared<io::held_lock>(std::move(taken.lock));
   co_return out;
+}
+
+// A file that is open is replaced on some systems only.
+bool pagestore_restorer::before_replacing(const std::shared_ptr<void>& held) noexcept {
+  static_cast<io::held_lock*>(held.get())->release();
+  return true;
 }
 
 }  // namespace contrail

@@ -100,7 +100,8 @@ asio::awaitable<std::shared_ptr<running_backup>> instance_core::begin_backup(kin
   b->log = log_->header().log;
   // First the logs: what the checkpoint names must not go while it is read.
   b->low = copies_databases(what) ? published_.generation() : lowest_generation_;
-  b->at.position = log_->tip().value;
+  b->begun = log_->tip();
+  b->at.position = b->begun.value;
   b->at.unix_nanoseconds = static_cast<std::int64_t>(now_ns());
   backup_ = b;
   std::exception_ptr failure;
@@ -179,6 +180,9 @@ asio::awaitable<std::vector<database_info>> instance_core::backup_databases() {
     one.id.value = id;
     one.name = d->file.name();
     one.restore_name = restore_name(d->stored_path, id);
+    // Beside one whose own name is like that.
+    const auto same = [&one](const database_info& other) { return other.restore_name == one.restore_name; };
+    while (std::any_of(out.begin(), out.end(), same)) one.restore_name = "another-" + one.restore_name;
     one.signature = text_of(header.database);
     one.pages = d->pages;
     one.page_bytes = how_.page_size;
@@ -272,6 +276,11 @@ asio::awaitable<log_cut> instance_core::close_backup_logs(std::shared_ptr<runnin
   out.copy.end = of->end;
   out.first_present = lowest_generation_;
   out.checkpoint = published_.generation();
+  // One that was created meanwhile is in no set: its logs are all that there is of it (decision D10).
+  for (const auto& [id, d] : databases_) {
+    const bool later = d->attached && d->file.header().attached.value >= of->begun.value;
+    if (later && d->file.header().backups[full_previous].low == 0) out.checkpoint = std::min<generation>(out.checkpoint, out.first_present);
+  }
   co_return out;
 }
 
@@ -330,8 +339,9 @@ asio::awaitable<void> instance_core::record_backup(std::shared_ptr<const running
   require_running();
   const backup_event event = event_of(*of, backup_phase_update);
   std::vector<std::shared_ptr<open_database>> those;
-  for (const auto& [id, d] : databases_) {
-    const bool copied = std::any_of(result.complete.begin(), result.complete.end(), [id = id](database_id one) { return one.value == id; });
+  for (const auto& [number, d] : databases_) {
+    const std::uint8_t id = number;
+    const bool copied = std::any_of(result.complete.begin(), result.complete.end(), [id](database_id one) { return one.value == id; });
     if (d->ready && (copied || !copies_databases(of->what))) those.push_back(d);
   }
   std::exception_ptr failure;

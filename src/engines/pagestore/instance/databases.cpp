@@ -160,6 +160,8 @@ asio::awaitable<database> instance_core::publish(std::shared_ptr<open_database> 
   d->attached = true;
   co_await log_->make_durable(at);
   const std::function<void(database_header&)> change = [this, at, d](database_header& h) {
+    // What it remembers of backups speaks of the generations of other logs.
+    if (!log_->writes() || h.log != log_->header().log) h.backups = {};
     h.log = log_->writes() ? log_->header().log : signature();   // no logs can bring it up to date
     h.state = database_state::dirty;
     h.id = d->id;
@@ -196,6 +198,11 @@ asio::awaitable<database> instance_core::attach(std::filesystem::path path) {
     const database_header& h = file.header();
     if (h.state == database_state::being_created) {
       fail(errc::database_corrupted, "attach database", file.name(), {}, "a database", "one whose creation was not finished");
+    }
+    for (const auto& [id, other] : databases_) {
+      if (other == d || !other->file.is_open() || other->file.header().database != h.database) continue;
+      fail(errc::database_in_use, "attach database", file.name(), {}, "a database that is not attached",
+           "a copy of " + other->file.name() + ", which is; their changes could not be told apart");
     }
     if (h.backups[full_current].low != 0) {
       fail(errc::soft_recovery_on_backup_database, "attach database", file.name(), {}, "a database",

@@ -17,6 +17,7 @@ namespace contrail::pagestore {
 struct running_backup {
   running_backup() = default;
   kind what = kind::full;
+  lgpos begun;
   mark at;                              ///< full, copy: of the begin; else of the closing of the logs
   signature log;                        ///< of the set of logs
   std::uint32_t low = 0;                ///< the first generation that is copied

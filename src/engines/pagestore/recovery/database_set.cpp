@@ -134,10 +134,10 @@ void database_set::judge(recovered_database& d) {
   if (!needed_start_ || from < *needed_start_) needed_start_ = from;
 }
 
-void database_set::bind(const attached_database& what, bool exact) {
+void database_set::bind(const attached_database& what, std::optional<lgpos> record) {
   binding& b = bindings_.at(what.id);
   b.used = true;
-  b.exact = exact;
+  b.record = record;
   b.what = what;
   b.database.reset();
 }
@@ -157,7 +157,10 @@ asio::awaitable<void> database_set::open_bound() {
     recovered_database& d = *b.database;
     // A dirty header's counter is a lower bound, and what it lacks is in the log from where it says on. A clean one's is exact.
     const std::uint64_t known = std::max(d.dbtime, d.logged);
-    if (d.takes_part && (d.clean || b.exact) && known < b.what.dbtime) {
+    // What a record says of another file, which had this one's place before, is not about this one.
+    const bool exact = d.clean || (b.record && d.takes_part && *b.record >= d.file.header().attached);
+    d.met = true;
+    if (d.takes_part && exact && known < b.what.dbtime) {
       d.takes_part = false;
       d.problem = refusal(errc::required_log_files_missing, d, "a database with the changes up to " + number(b.what.dbtime),
                           "an older file, with those up to " + number(known));

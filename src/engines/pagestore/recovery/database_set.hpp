@@ -39,6 +39,7 @@ struct recovered_database {
   bool takes_part = false;                ///< its pages follow this log
   std::optional<error> problem;           ///< why not, where that matters: when it is still attached at the end of the log
   bool absent = false;                    ///< the problem is that it is not there
+  bool met = false;                       ///< the log has it attached somewhere
   bool clean = false;
   std::uint64_t dbtime = 0;               ///< the highest that the header or the log tells
   std::uint64_t logged = 0;               ///< in the log alone
@@ -63,8 +64,8 @@ class database_set {
   std::optional<lgpos> needed_start() const noexcept { return needed_start_; }
 
   // Which number means which database, at one place of the log.
-  /// `exact`: its dbtime is that of the file at this place, not a lower bound.
-  void bind(const attached_database& what, bool exact = false);
+  /// `record`: by an attach record there, whose dbtime is that of the file at this place; none: by a list, whose dbtime is a lower bound.
+  void bind(const attached_database& what, std::optional<lgpos> record = std::nullopt);
   void unbind(std::uint32_t id) noexcept;
   void unbind_all() noexcept;
   /// Opens those that are bound.
@@ -79,7 +80,7 @@ class database_set {
   struct binding {
     binding() = default;
     bool used = false;
-    bool exact = false;
+    std::optional<lgpos> record;
     attached_database what;
     std::shared_ptr<recovered_database> database;
   };

@@ -80,6 +80,11 @@ asio::awaitable<void> hard::open_databases() {
     d->file = co_await database_file::open(fs_, m.path, what_.page_size);
     d->what.database = m.database;
     d->takes_part = true;
+    for (const auto& other : members_) {
+      if (other->what.database == m.database) {
+        fail(errc::database_patch_file_mismatch, operation, d->name, {}, "databases that can be told apart", "another copy of " + other->name);
+      }
+    }
     d->dbtime = d->file.header().dbtime;
     d->pages = d->file.header().pages;
     co_await check_trailer(*d);
@@ -104,7 +109,7 @@ asio::awaitable<void> hard::check_trailer(recovered_database& d) {
     fail(errc::starting_restore_log_too_high, operation, d.name, {}, "logs from generation " + number(copy.low) + " on",
          "generation " + number(what_.low) + " is the first");
   }
-  if (copy.high != 0) co_return;   // it was cut already, by a run before this one
+  if (copy.high != 0) fail(errc::bad_patch_page, operation, d.name, {}, "a copy as the backup made it", "one whose recovery was begun; take it from the set again");
   const std::uint64_t bytes = co_await d.file.bytes();
   const std::uint64_t at = page_offset(h.pages + 1, what_.page_size);
   if (h.pages == 0 || h.pages >= largest_page_no || bytes != at + what_.page_size) {
@@ -127,7 +132,6 @@ asio::awaitable<void> hard::check_trailer(recovered_database& d) {
 // From here on the trailer is not looked for any more.
 asio::awaitable<void> hard::take_on() {
   for (const auto& d : members_) {
-    if (d->file.header().backups[full_current].high != 0) continue;
     const std::uint32_t high = what_.high;
     const std::function<void(database_header&)> change = [high](database_header& h) {
       h.backups[full_current].high = high;
@@ -185,6 +189,10 @@ asio::awaitable<void> hard::read_logs() {
 asio::awaitable<void> hard::check_pages() {
   redo_->require_readable();
   for (const auto& d : members_) {
+    if (d->problem) throw error(*d->problem);
+    if (!d->met || !d->takes_part) {
+      fail(errc::database_patch_file_mismatch, operation, d->name, {}, "a database that these logs have attached", "one that they do not know");
+    }
     if (d->highest_page != 0) co_await steps_->check_page_numbers(*d);
   }
 }
@@ -203,6 +211,7 @@ asio::awaitable<void> hard::finish() {
     const std::uint32_t pages = d->pages;
     const std::function<void(database_header&)> change = [=](database_header& h) {
       h.state = database_state::clean;
+      h.log = signature();   // it is no part of the store's history any more that it was copied from
       h.min_required = h.max_required = h.max_committed = 0;
       h.pages = pages;
       h.dbtime = dbtime;

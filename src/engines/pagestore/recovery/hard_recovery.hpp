@@ -43,7 +43,7 @@ struct hard_outcome {
 /// The databases become clean ones, cut to their length and synced, which remember no backups. All of them are checked before one is changed:
 /// -615 (no copy of a backup), -535 (trailer), -552 (header, trailer and logs are not of one backup), -553, -554 (logs that the copy needs are
 /// not in the range), -557 (a log is missing), -573 (a log is damaged), -536 (one has no end), -515, -590, -610, -566, -567, -1018, -1118,
-/// -1206, -1213. Run again after a crash or a failure it goes on.
+/// -1206, -1213. After a crash or a failure the directory is worthless: the files are taken from the set again.
 [[nodiscard]] asio::awaitable<hard_outcome> hard_recovery(io::file_system fs, copied_set what);
 
 }  // namespace contrail::pagestore

@@ -16,6 +16,14 @@ namespace {
 
 std::string number(std::uint64_t value) { return std::to_string(value); }
 
+/// Is what the log has at this place for the file as it is now? All before it became clean was written then; and when it was attached it was clean
+/// and complete, whatever history the log has for another file that had its place.
+bool is_for(const recovered_database& d, lgpos at) {
+  if (!d.file.is_open()) return true;
+  const database_header& h = d.file.header();
+  return at >= (d.clean ? h.cleaned : h.attached);
+}
+
 }  // namespace
 
 void log_redo::begin() {
@@ -48,7 +56,7 @@ asio::awaitable<void> log_redo::take(const log_reader& log, bool counts) {
       what.database = record->database;
       what.dbtime = record->dbtime;
       what.path = record->path;
-      set_.bind(what, counts);
+      set_.bind(what, counts ? std::optional(log.position()) : std::nullopt);
       break;
     }
     case record_type::shutdown:
@@ -82,13 +90,12 @@ asio::awaitable<void> log_redo::apply_window() {
     for (const touched_database& t : record->databases) {
       const auto& database = set_.bound(t.id);
       if (!database) corrupt("one of database " + number(t.id) + ", which is not attached there");
-      database->logged = std::max(database->logged, t.dbtime);
+      if (is_for(*database, e.at)) database->logged = std::max(database->logged, t.dbtime);
     }
     for (page_change& c : record->changes) {
       const auto& database = set_.bound(c.id);
       if (!database) corrupt("a change of database " + number(c.id) + ", which is not attached there");
-      if (!database->takes_part) continue;
-      if (database->clean && e.at < database->file.header().cleaned) continue;   // all of it was written before it became clean
+      if (!database->takes_part || !is_for(*database, e.at)) continue;
       if (c.number > database->highest_page) {
         database->highest_page = c.number;
         database->highest_at = e.at;
