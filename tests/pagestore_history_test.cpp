@@ -276,3 +276,31 @@ TEST_CASE("pagestore_history: what a database remembers of backups ends with the
     CHECK(after.databases[0].full->last < 5);
   });
 }
+
+TEST_CASE("pagestore_history: a look at a store tells databases that are elsewhere, or gone", "[pagestore_history]") {
+  temp_directory dir;
+  fs::create_directories(dir / "elsewhere");
+  run([&](asio::any_io_executor ex) -> asio::awaitable<void> {
+    instance store = co_await instance::open(ex, in(dir / "store"));
+    for (const char* name : {"x.db", "y.db", "z.db"}) {
+      const database outside = co_await store.create(dir / "elsewhere" / name);
+      static_cast<void>(outside);
+    }
+    const database inside = co_await store.create("w.db");
+    static_cast<void>(inside);
+    co_await store.checkpoint();
+    co_await store.terminate(term_mode::dirty);
+    fs::remove(dir / "elsewhere/y.db");
+    contrail::io::file_system files = contrail::io::file_system::of(ex);
+    const store_facts facts = co_await inspect(files, dir / "store");
+    CHECK(facts.last_generation == 1);
+    CHECK(facts.checkpoint);
+    REQUIRE(facts.databases.size() == 4);
+    unsigned gone = 0;
+    for (const database_facts& d : facts.databases) {
+      if (d.problem == "no such file") ++gone;
+      else CHECK(d.state == "dirty");
+    }
+    CHECK(gone == 1);
+  });
+}

@@ -156,14 +156,20 @@ asio::awaitable<store_facts> looker::run() {
   co_await look_at_logs();
   const std::filesystem::path top;
   co_await look_at_databases(top, 0);
-  for (const std::string& name : named_) {
-    database_facts one;
-    one.path = io::to_path(name);
-    if (one.path.has_root_directory()) co_await look_at_file(one.path);
-    else if (!out_.databases.empty() || !named_.empty()) {
-      one.problem = "no such file";
-      out_.databases.push_back(std::move(one));
+  // Those that were not met: elsewhere, or nowhere.
+  const std::set<std::string> others = std::exchange(named_, {});
+  for (const std::string& name : others) {
+    named_.insert(name);
+    const std::filesystem::path path = io::to_path(name);
+    const calls::found there = co_await calls::stat(fs_, out_.how.directory / path);
+    if (!calls::is_missing(there.ec)) {
+      co_await look_at_file(path);
+      continue;
     }
+    database_facts one;
+    one.path = path;
+    one.problem = "no such file";
+    out_.databases.push_back(std::move(one));
   }
   std::sort(out_.databases.begin(), out_.databases.end(), [](const database_facts& a, const database_facts& b) { return a.path < b.path; });
   co_return std::move(out_);
