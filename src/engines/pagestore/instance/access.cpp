@@ -41,7 +41,7 @@ asio::awaitable<page_view> instance_core::view(open_database& d, page_no n, std:
   if (n == 0 || n > d.pages || is_bitmap_page(n, how_.page_size)) not_allocated(d, n, operation);
   page_view out = co_await cache_->get(d.id, n);
   require_running();
-  const auto is_data = [&out] { return !all_zero(out.content->all()) && get_page_header(out.content->all()).kind == page_kind::data; };
+  const auto is_data = [&out] { return get_page_header(out.content->all()).kind == page_kind::data; };   // which zeros are not
   if (is_data()) co_return out;
   // It is free, or the file has lost it: the map knows. Both are looked at in one moment, for somebody may commit meanwhile.
   const page_no map = bitmap_of(n, how_.page_size);
