@@ -62,7 +62,7 @@ TEST_CASE("cli_usage: engines that nobody knows, and engines that were not built
   CHECK(unknown.parsed()["error"]["code"] == -20021);
   CHECK_THAT(unknown.err, Contains("oracle"));
   for (const auto& [engine, option] : std::vector<std::pair<std::string, std::string>>{
-           {"pagestore", "CONTRAIL_PAGESTORE"}, {"rocksdb", "CONTRAIL_ROCKSDB"}, {"postgres", "CONTRAIL_POSTGRES"}}) {
+           {"rocksdb", "CONTRAIL_ROCKSDB"}, {"postgres", "CONTRAIL_POSTGRES"}}) {
     const outcome known = run({"backup", engine + ":x", "--to", (w / "repo").string(), "--json"});
     CHECK(known.exit == 1);
     CHECK(known.parsed()["error"]["name"] == "feature_not_built");

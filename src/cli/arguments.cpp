@@ -37,12 +37,15 @@ Exit status:
 
 "contrail COMMAND --help" tells more about a command. Manual: contrail(1).)";
 
-constexpr const char* backup_footer = R"(The source is ENGINE:PLACE. Engines: sqlite:PATH, a database in WAL mode. Other processes may read and write it all the while.
+constexpr const char* backup_footer = R"(The source is ENGINE:PLACE. Engines:
+  sqlite:PATH           a database in WAL mode; other processes may read and write it all the while
+  pagestore:DIRECTORY   a store that no process has open: it is recovered, backed up and ended cleanly
 The repository is a directory. It is made when missing; the directory above it must exist.
 
 Examples:
   contrail backup sqlite:/srv/app.db --to /backup/app
   contrail backup sqlite:/srv/app.db --to /backup/app --rate-limit 20M --max-pin-age 2h
+  contrail backup pagestore:/srv/bank --to /backup/bank
   contrail backup sqlite:/srv/app.db --to /backup/app --json
 
 Exit status: 0 the set is complete and durable; 1 failed, nothing was left behind; 2 wrong usage, unknown engine;
@@ -124,7 +127,7 @@ void define(CLI::App& app, arguments& out, raw& text) {
   app.get_formatter()->label("REQUIRED", "");
 
   CLI::App* backup = add_command(app, "backup", "Back up a database while others use it", backup_footer);
-  backup->add_option("source", out.source, "What to back up: sqlite:PATH")->required()->type_name("");
+  backup->add_option("source", out.source, "What to back up: sqlite:PATH or pagestore:DIRECTORY")->required()->type_name("");
   backup->add_option("--to", text.repository, "Repository: the directory that gets the set (required)")->required()->type_name("DIR");
   backup->add_option("--kind", text.kind, "full, or copy: a full that no later backup builds on (default: full)")->type_name("KIND");
   backup->add_option("--rate-limit", text.rate_limit, "Bytes a second (default: none)")->type_name("SIZE");

@@ -7,7 +7,12 @@
 #include <contrail/observer.hpp>
 #include <contrail/sinks/directory.hpp>
 
+#include <asio/awaitable.hpp>
+#include <asio/this_coro.hpp>
 #include <fmt/format.h>
+
+#include <exception>
+#include <utility>
 
 namespace contrail::cli {
 
@@ -82,12 +87,44 @@ void check_complete(const backup_report& report) {
        "a set with all databases", fmt::format("set {} was committed without {}", report.set, names));
 }
 
+/// What came of a backup, and of the source after it.
+struct backed_up {
+  backed_up() = default;
+  backup_report report;
+  std::exception_ptr closing;   ///< the set is there, the source could not be ended
+};
+
+/// Opens the source, backs it up and ends it, also when the backup failed or was interrupted.
+asio::awaitable<backed_up> back_up(source_uri uri, io::file_system files, directory_repository* to, backup_options options,
+                                   std::optional<std::uint64_t> log_growth) {
+  backed_up out;
+  opened_source source = co_await uri.row.open(files, uri.rest);
+  options.max_log_growth = log_growth.value_or(source.default_log_growth);
+  std::exception_ptr failed;
+  try {
+    out.report = co_await backup(*source.from, *to, options);
+  } catch (...) {
+    failed = std::current_exception();
+  }
+  if (source.keeper) {
+    co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+    try {
+      co_await source.keeper->close();
+    } catch (...) {
+      out.closing = std::current_exception();
+    }
+  }
+  if (failed) {
+    std::rethrow_exception(failed);
+  }
+  co_return out;
+}
+
 }  // namespace
 
 int run_backup(const arguments& given, console& out, runner& loop) {
   const source_uri uri = resolve_source(given.source);
   const io::file_system files = open_file_system(given, loop);
-  const opened_source source = uri.row.open(files, uri.rest);
   directory_repository repository(files, given.repository);
   repository.on_swept = [&out](const std::string& partial) {
     out.note(fmt::format("removed {}, which an interrupted backup had left behind", partial));
@@ -100,10 +137,10 @@ int run_backup(const arguments& given, console& out, runner& loop) {
   options.rate_limit = given.rate_limit;
   options.memory = given.memory;
   options.max_pin_age = given.max_pin_age;
-  options.max_log_growth = given.max_log_growth.value_or(source.default_log_growth);
   options.events = &events;
   options.progress = &counters;
-  const backup_report report = loop.run(backup(*source.engine, repository, options), watched("backup", counters, false));
+  const backed_up done = loop.run(back_up(uri, files, &repository, options, given.max_log_growth), watched("backup", counters, false));
+  const backup_report& report = done.report;
 
   if (report.recorded) {
     out.note(fmt::format("the set is good, but the engine could not record it: {}", report.recorded.message()));
@@ -112,6 +149,10 @@ int run_backup(const arguments& given, console& out, runner& loop) {
     out.note(fmt::format("the set is good, but deleting logs stopped: {}", report.truncation.message()));
   }
   check_complete(report);
+  if (done.closing) {
+    out.note(fmt::format("set {} is complete, but its source did not end well", report.set));
+    std::rethrow_exception(done.closing);
+  }
   const std::string_view backend = to_string(files.info().kind);
   try {
     if (out.as_json()) {

@@ -37,7 +37,10 @@ json to_json(const io::backend_info& chosen) {
     if (!row.version.empty()) {
       one["version"] = row.version;
     }
-    one["build_option"] = row.build_option;
+    one["build_option"] = nullptr;
+    if (!row.build_option.empty()) {
+      one["build_option"] = row.build_option;
+    }
     engines.push_back(std::move(one));
   }
   out["engines"] = std::move(engines);

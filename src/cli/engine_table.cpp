@@ -9,7 +9,9 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <fstream>
+#include <system_error>
 #include <utility>
 
 namespace contrail::cli {
@@ -37,6 +39,18 @@ bool looks_like_sqlite(const std::string& path) {
   return file.read(head.data(), head.size()) && std::string_view(head.data(), head.size()) == std::string_view("SQLite format 3\0", 16);
 }
 
+/// It has a checkpoint.
+bool looks_like_pagestore(const std::string& path) {
+  std::error_code ec;
+  for (const auto& entry : std::filesystem::directory_iterator(io::to_path(path), ec)) {
+    const std::string name = io::to_text(entry.path().filename());
+    if (name.size() == 7 && name.ends_with(".chk")) {
+      return true;
+    }
+  }
+  return false;
+}
+
 std::string all_syntaxes() {
   std::string out;
   for (const scheme& row : known_schemes()) {
@@ -45,6 +59,16 @@ std::string all_syntaxes() {
     }
   }
   return out.empty() ? "this build has no engine" : "this build knows " + out;
+}
+
+std::string hint_for_bare(const std::string& text) {
+  if (looks_like_sqlite(text)) {
+    return fmt::format("this file looks like a SQLite database: write sqlite:{}", text);
+  }
+  if (looks_like_pagestore(text)) {
+    return fmt::format("this directory looks like a pagestore: write pagestore:{}", text);
+  }
+  return fmt::format("write ENGINE:PLACE; {}", all_syntaxes());
 }
 
 [[noreturn]] void fail_not_built(std::string_view engine, std::string_view build_option) {
@@ -57,7 +81,7 @@ std::string all_syntaxes() {
 std::vector<scheme> known_schemes() {
   std::vector<scheme> out;
   out.push_back(sqlite_scheme());
-  out.push_back(not_built("pagestore", "pagestore:DIRECTORY", "CONTRAIL_PAGESTORE"));
+  out.push_back(pagestore_scheme());
   out.push_back(not_built("rocksdb", "rocksdb:DIRECTORY", "CONTRAIL_ROCKSDB"));
   out.push_back(not_built("postgres", "postgres:CONNECTION", "CONTRAIL_POSTGRES"));
   return out;
@@ -67,8 +91,7 @@ source_uri resolve_source(const std::string& text) {
   const std::size_t colon = text.find(':');
   if (colon == std::string::npos || !is_scheme_name(std::string_view(text).substr(0, colon))) {
     throw usage_error(fmt::format("the source \"{}\" names no engine", printable(text)),
-                      looks_like_sqlite(text) ? fmt::format("this file looks like a SQLite database: write sqlite:{}", text)
-                                              : fmt::format("write ENGINE:PLACE; {}", all_syntaxes()));
+                      hint_for_bare(text));
   }
   const std::string name = text.substr(0, colon);
   source_uri out;

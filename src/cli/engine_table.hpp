@@ -5,6 +5,8 @@
 #include <contrail/restorer.hpp>
 #include <contrail/verify.hpp>
 
+#include <asio/awaitable.hpp>
+
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -15,10 +17,19 @@
 
 namespace contrail::cli {
 
+/// What must be ended in an orderly way when the backup is over, whatever came of it.
+class source_keeper {
+ public:
+  virtual ~source_keeper() = default;
+  [[nodiscard]] virtual asio::awaitable<void> close() = 0;
+};
+
 /// A source that was opened from its URI.
 struct opened_source {
   opened_source() = default;
-  std::unique_ptr<contrail::engine> engine;
+  std::unique_ptr<source_keeper> keeper;        ///< null: nothing to end. Outlives the engine
+  std::unique_ptr<contrail::engine> own;        ///< null: the engine is the keeper's
+  contrail::engine* from = nullptr;
   /// Bytes that the engine's log may grow by when the user says nothing; 0: no limit.
   std::uint64_t default_log_growth = 0;
 };
@@ -28,9 +39,9 @@ struct scheme {
   scheme() = default;
   std::string name;                 ///< also the engine's name in manifests
   std::string syntax;               ///< "sqlite:PATH"
-  std::string build_option;
+  std::string build_option;         ///< empty: it is part of every build
   std::string version;              ///< of the engine's library; empty when it is not built in
-  opened_source (*open)(const io::file_system& files, std::string_view rest) = nullptr;   ///< null: not built in
+  asio::awaitable<opened_source> (*open)(io::file_system files, std::string rest) = nullptr;   ///< null: not built in
   std::unique_ptr<contrail::restorer> (*restorer)(const io::file_system& files) = nullptr;
 };
 
@@ -39,6 +50,8 @@ std::vector<scheme> known_schemes();
 
 /// The rows that depend on the build; defined in with_sqlite/ or without_sqlite/.
 scheme sqlite_scheme();
+/// Defined in pagestore/.
+scheme pagestore_scheme();
 
 /// A URI, split and looked up. Throws `usage_error` for what is no URI (with a hint for a bare path) and for unknown schemes,
 /// `contrail::error` (`errc::feature_not_built`) for an engine that this build lacks.

@@ -6,12 +6,10 @@
 #include <fmt/format.h>
 
 #include <new>
+#include <string_view>
 
 namespace contrail::cli {
 
-namespace {
-
-/// Errors which say that the bytes of a set are not what they should be, also when the engine is the one that finds out.
 bool is_damage(std::error_code ec) {
   if (ec.category() != category()) {
     return false;
@@ -45,13 +43,18 @@ bool is_damage(std::error_code ec) {
     case errc::lost_flush:
     case errc::database_corrupted:
     case errc::page_size_mismatch:
+    case errc::log_sequence_checksum_mismatch:
+    case errc::dbtime_too_old:
+    case errc::dbtime_too_new:
       return true;
     default:
       return false;
   }
 }
 
-std::string hint_for(std::error_code ec, activity doing) {
+namespace {
+
+std::string hint_for(std::error_code ec, std::string_view operation, activity doing) {
   if (ec == errc::set_exists && doing == activity::reads_sets) {
     return "--force replaces files that are there";
   }
@@ -60,6 +63,10 @@ std::string hint_for(std::error_code ec, activity doing) {
   }
   if (ec == errc::backup_in_progress) {
     return "wait for the other backup of this database to end; its lock dies with its process";
+  }
+  if (ec == errc::file_access_denied && operation == "open instance") {
+    return "a process has this store open. Let that process make the backup, through the API: contrail::backup(instance.backup_engine(), "
+           "repository); or end it first";
   }
   if (ec == errc::pin_too_old) {
     return "--max-pin-age allows a longer backup, while the database's log cannot be reused";
@@ -103,7 +110,7 @@ failure describe(const std::exception_ptr& thrown, activity doing) {
     out.operation = e.details().operation;
     out.file = e.details().file;
     out.offset = e.details().offset;
-    out.hint = hint_for(e.code(), doing);
+    out.hint = hint_for(e.code(), e.details().operation, doing);
     out.exit = doing == activity::reads_sets && is_damage(e.code()) ? exit_status::damage : exit_status::failed;
   } catch (const std::system_error& e) {
     set_code(out, e.code());

@@ -7,6 +7,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <utility>
 
 namespace contrail::cli {
@@ -51,6 +52,9 @@ struct failure {
   std::optional<std::uint64_t> offset;
   std::string hint;             ///< what to do about it; standard error only
 };
+
+/// Does the error say that the bytes of a set, or of a store, are not what they should be? Also when the engine is the one that finds out.
+bool is_damage(std::error_code ec);
 
 /// What was going on, as far as it changes what an error means.
 enum class activity { other, reads_sets };

@@ -13,17 +13,18 @@ namespace contrail::cli {
 
 namespace {
 
-opened_source open_sqlite(const io::file_system& files, std::string_view rest) {
+asio::awaitable<opened_source> open_sqlite(io::file_system files, std::string rest) {
   opened_source out;
   const std::filesystem::path database = io::to_path(rest);
-  out.engine = std::make_unique<sqlite_engine>(files, database);
+  out.own = std::make_unique<sqlite_engine>(files, database);
+  out.from = out.own.get();
   // The log grows beside the database while the backup runs. Half of what is free leaves the writers room, whatever happens here.
   std::error_code ec;
   const std::filesystem::space_info space = std::filesystem::space(database, ec);
   if (!ec) {
     out.default_log_growth = std::max<std::uint64_t>(space.available / 2, std::uint64_t{1} << 20);
   }
-  return out;
+  co_return out;
 }
 
 std::unique_ptr<contrail::restorer> make_sqlite_restorer(const io::file_system& files) {

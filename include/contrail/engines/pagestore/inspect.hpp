@@ -42,13 +42,13 @@ struct store_facts {
   store_facts() = default;
   parameters how;                      ///< directory, base name, page size, log file size of what is there; else defaults
   signature log;
-  std::uint32_t first_generation = 0, last_generation = 0;   ///< without a gap
+  std::uint32_t first_generation = 0, last_generation = 0;   ///< without a gap; 0: no logs, as after a restore
   bool has_current = false;            ///< the last one is `<base>.log`
   std::optional<lgpos> checkpoint;     ///< recovery begins there
   std::vector<database_facts> databases;   ///< below the directory, by name
 };
 
-/// Fails with `errc::file_not_found` when no store is there, `errc::invalid_parameter` when there are several (base names), and what logs that
+/// Fails with `errc::file_not_found` when no store is there (no logs, and no databases either), `errc::invalid_parameter` when there are several (base names), and what logs that
 /// cannot be read are refused with.
 [[nodiscard]] asio::awaitable<store_facts> inspect(io::file_system files, std::filesystem::path directory);
 

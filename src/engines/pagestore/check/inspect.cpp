@@ -78,6 +78,7 @@ class looker {
   io::file_system fs_;
   store_facts out_;
   std::set<std::string> named_;   ///< databases that the log has attached
+  bool has_logs_ = false;
 };
 
 asio::awaitable<void> looker::find_base() {
@@ -90,9 +91,10 @@ asio::awaitable<void> looker::find_base() {
     const std::optional<std::string> base = base_of(io::to_text(e.name));
     if (base && e.type == io::entry_type::file) bases.insert(*base);
   }
-  if (bases.empty()) fail(errc::file_not_found, operation, name, {}, "a pagestore", "a directory without its logs");
+  if (bases.empty()) co_return;
   if (bases.size() > 1) fail(errc::invalid_parameter, operation, name, {}, "one store", *bases.begin() + " and " + *std::next(bases.begin()));
   out_.how.base_name = *bases.begin();
+  has_logs_ = true;
 }
 
 asio::awaitable<void> looker::look_at_logs() {
@@ -153,9 +155,14 @@ asio::awaitable<void> looker::look_at_databases(std::filesystem::path below, uns
 
 asio::awaitable<store_facts> looker::run() {
   co_await find_base();
-  co_await look_at_logs();
+  if (has_logs_) co_await look_at_logs();
   const std::filesystem::path top;
   co_await look_at_databases(top, 0);
+  if (!has_logs_) {
+    const std::string name = io::to_text(out_.how.directory);
+    if (out_.databases.empty()) fail(errc::file_not_found, operation, name, {}, "a pagestore", "a directory without logs and databases");
+    out_.how.page_size = out_.databases.front().page_size;
+  }
   // Those that were not met: elsewhere, or nowhere.
   const std::set<std::string> others = std::exchange(named_, {});
   for (const std::string& name : others) {

@@ -48,6 +48,7 @@ asio::awaitable<std::optional<log_tail>> read_through(io::file_system fs, store_
 
 asio::awaitable<std::uint32_t> check_logs(io::file_system files, store_facts of, std::function<void(const found_damage&)> damaged) {
   std::uint32_t good = 0;
+  if (of.first_generation == 0) co_return good;
   std::optional<log_tail> previous;
   for (std::uint32_t g = of.first_generation; g <= of.last_generation; ++g) {
     std::optional<log_tail> tail = co_await read_through(files, of, g, previous, damaged);

@@ -1,0 +1,70 @@
+#include "cli/pagestore/store.hpp"
+
+#include <contrail/error.hpp>
+#include <contrail/io/file_names.hpp>
+
+#include <asio/this_coro.hpp>
+#include <fmt/format.h>
+
+#include <exception>
+#include <utility>
+
+namespace contrail::cli::store {
+
+namespace {
+
+/// Without logs nothing can be recovered: a database must be whole as it is.
+void require_clean(const pagestore::store_facts& facts) {
+  for (const pagestore::database_facts& one : facts.databases) {
+    if (facts.first_generation == 0 && one.problem.empty() && one.state != "clean" && !one.copy) {
+      fail(errc::database_dirty_shutdown, "open the store", io::to_text(facts.how.directory / one.path), {},
+           "the logs that it was last used with", "a directory without logs");
+    }
+  }
+}
+
+void require_few(const pagestore::store_facts& facts) {
+  if (facts.databases.size() > pagestore::most_databases) {
+    fail(errc::invalid_parameter, "open the store", io::to_text(facts.how.directory), {},
+         fmt::format("at most {} databases, which an instance can have open at once", pagestore::most_databases),
+         fmt::format("{}", facts.databases.size()));
+  }
+}
+
+}  // namespace
+
+std::string name_of(const pagestore::database_facts& one) {
+  return io::to_text(one.path.generic_string());
+}
+
+asio::awaitable<opened> open(io::file_system files, pagestore::store_facts facts, bool circular) {
+  require_few(facts);
+  require_clean(facts);
+  const auto ex = co_await asio::this_coro::executor;
+  pagestore::parameters how = facts.how;
+  how.circular_logging = circular;
+  opened out;
+  out.running = co_await pagestore::instance::open(ex, how, &files);
+  std::exception_ptr failed;
+  try {
+    for (const pagestore::database_facts& one : facts.databases) {
+      const std::filesystem::path path = one.path;
+      const pagestore::database id = co_await out.running.attach(path);
+      out.databases.emplace_back(name_of(one), id);
+    }
+  } catch (...) {
+    failed = std::current_exception();
+  }
+  if (failed) {
+    co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+    try {
+      co_await out.running.terminate();
+    } catch (...) {
+      // What kept it from being opened is what matters.
+    }
+    std::rethrow_exception(failed);
+  }
+  co_return out;
+}
+
+}  // namespace contrail::cli::store
