@@ -187,8 +187,8 @@ asio::awaitable<void> instance_core::start() {
     }
     if (found.tail) recovered_end_ = found.tail->position();
     for (const std::uint32_t generation : found.garbage) {
-      // Deletions that a crash has undone, where the checkpoint tells so; without one they may be all that is left of something.
-      if (!found.checkpoint.in_force) break;
+      // Deletions that a crash has undone, which the checkpoint tells. Of logs that are not deleted by themselves they may be all that is left.
+      if (!how_.circular_logging || !found.checkpoint.in_force) break;
       const std::error_code ignored = co_await calls::remove(fs_, numbered_log_path(how_, generation));
       static_cast<void>(ignored);
     }
