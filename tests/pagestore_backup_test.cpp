@@ -1,4 +1,5 @@
-#include "support/pagestore_world.hpp"
+#include "support/pagestore_scene.hpp"
+#include "support/run.hpp"
 #include "support/temp_directory.hpp"
 
 #include <contrail/backup.hpp>
@@ -22,14 +23,8 @@ using contrail::kind;
 namespace {
 
 parameters in(const std::filesystem::path& directory) {
-  parameters p;
-  p.directory = directory;
-  p.page_size = 4096;
-  p.log_file_size = 128U << 10U;
-  p.log_buffer = 64U << 10U;
-  p.cache_size = 128;
+  parameters p = pagestore_scene::small_instance(directory);
   p.checkpoint_depth = 256U << 10U;
-  p.growth = 16;
   return p;
 }
 

@@ -47,12 +47,6 @@ bool has_failed(const simulated_disk& disk) {
   return std::any_of(log.begin(), log.end(), [](const contrail::io::disk_event& e) { return e.what == disk_request::sync && e.error; });
 }
 
-content of_page(page_no n, std::uint64_t stamp) {
-  content out;
-  out[{"a.db", n}] = payload_of(stamp);
-  return out;
-}
-
 /// What an instance may be busy with when it is ended.
 enum class busy : std::uint8_t { nothing, checkpoint, own_round, detach };
 const char* name_of(busy what) {

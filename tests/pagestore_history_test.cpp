@@ -1,4 +1,4 @@
-#include "support/pagestore_model.hpp"
+#include "support/pagestore_scene.hpp"
 #include "support/run.hpp"
 #include "support/temp_directory.hpp"
 
@@ -28,17 +28,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-parameters in(const fs::path& directory) {
-  parameters p;
-  p.directory = directory;
-  p.page_size = 4096;
-  p.log_file_size = 128U << 10U;
-  p.log_buffer = 64U << 10U;
-  p.cache_size = 128;
-  p.checkpoint_depth = 1U << 20U;   // no round comes by itself
-  p.growth = 16;
-  return p;
-}
+// No checkpoint round comes by itself.
+parameters in(const fs::path& directory) { return pagestore_scene::small_instance(directory); }
 
 void run(const std::function<asio::awaitable<void>(asio::any_io_executor)>& what) {
   asio::io_context context(1);

@@ -9,22 +9,6 @@ using contrail::io::crash_mode;
 
 namespace {
 
-/// Opens a store, does something with it, and ends it as a crash would, unless `what` has ended it.
-void on(simulated_disk& disk, const parameters& how, const std::function<asio::awaitable<void>(instance&)>& what) {
-  run_bounded([&](asio::any_io_executor ex) -> asio::awaitable<void> {
-    contrail::io::file_system fs = disk.mount(ex);
-    instance store = co_await instance::open(ex, how, &fs);
-    co_await what(store);
-    co_await store.terminate(term_mode::dirty);
-  });
-}
-
-content of_page(std::string name, page_no n, std::uint64_t stamp) {
-  content out;
-  out[{std::move(name), n}] = payload_of(stamp);
-  return out;
-}
-
 asio::awaitable<std::error_code> refusal_of(asio::any_io_executor ex, contrail::io::file_system fs, parameters how) {
   std::error_code out;
   try {

@@ -11,16 +11,6 @@ using contrail::io::disk_request;
 
 namespace {
 
-/// Opens a store, does something with it, and ends it as a crash would, unless `what` has ended it.
-void on(simulated_disk& disk, const parameters& how, const std::function<asio::awaitable<void>(instance&)>& what) {
-  run_bounded([&](asio::any_io_executor ex) -> asio::awaitable<void> {
-    contrail::io::file_system fs = disk.mount(ex);
-    instance store = co_await instance::open(ex, how, &fs);
-    co_await what(store);
-    co_await store.terminate(term_mode::dirty);
-  });
-}
-
 std::error_code code_of_open(simulated_disk& disk, const parameters& how, std::string* text = nullptr) {
   try {
     on(disk, how, [](instance&) -> asio::awaitable<void> { co_return; });
@@ -45,12 +35,6 @@ asio::awaitable<filled> fill_up(instance& store, database d, page_no n, std::uin
     if (!out.code) out.last = i;
   }
   co_return out;
-}
-
-content of_page(page_no n, std::uint64_t stamp) {
-  content out;
-  out[{"a.db", n}] = payload_of(stamp);
-  return out;
 }
 
 }  // namespace

@@ -13,25 +13,9 @@ using contrail::io::disk_request;
 
 namespace {
 
-/// Opens a store, does something with it, and ends it as a crash would, unless `what` has ended it.
-void on(simulated_disk& disk, const parameters& how, const std::function<asio::awaitable<void>(instance&)>& what) {
-  run_bounded([&](asio::any_io_executor ex) -> asio::awaitable<void> {
-    contrail::io::file_system fs = disk.mount(ex);
-    instance store = co_await instance::open(ex, how, &fs);
-    co_await what(store);
-    co_await store.terminate(term_mode::dirty);
-  });
-}
-
 std::size_t logs_in(const simulated_disk& disk) {
   const std::vector<std::string> all = disk.names("/store");
   return static_cast<std::size_t>(std::count_if(all.begin(), all.end(), [](const std::string& n) { return n.ends_with(".log"); }));
-}
-
-content of_page(page_no n, std::uint64_t stamp) {
-  content out;
-  out[{"a.db", n}] = payload_of(stamp);
-  return out;
 }
 
 /// Until the next log file is made, and nothing is asked of the disk.

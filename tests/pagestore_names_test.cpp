@@ -7,20 +7,6 @@
 using namespace pagestore_scene;
 using contrail::io::crash_mode;
 
-namespace {
-
-/// Opens a store, does something with it, and ends it as a crash would, unless `what` has ended it.
-void on(simulated_disk& disk, const parameters& how, const std::function<asio::awaitable<void>(instance&)>& what) {
-  run_bounded([&](asio::any_io_executor ex) -> asio::awaitable<void> {
-    contrail::io::file_system fs = disk.mount(ex);
-    instance store = co_await instance::open(ex, how, &fs);
-    co_await what(store);
-    co_await store.terminate(term_mode::dirty);
-  });
-}
-
-}  // namespace
-
 TEST_CASE("pagestore_names: no database has the name of one of the store's own files", "[pagestore_names]") {
   for (const char* const logs : {"/store", "/logs"}) {
     INFO(logs);

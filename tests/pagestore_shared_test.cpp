@@ -44,12 +44,6 @@ asio::awaitable<void> until_over(asio::any_io_executor ex, const attempt& one) {
   while (!one.over) co_await turns(ex, 1);
 }
 
-content of_page(std::string name, page_no n, std::uint64_t stamp) {
-  content out;
-  out[{std::move(name), n}] = payload_of(stamp);
-  return out;
-}
-
 std::vector<std::uint64_t> some_seeds() {
   std::vector<std::uint64_t> out;
   for (std::uint64_t seed = 1; seed <= 12; ++seed) out.push_back(seed);

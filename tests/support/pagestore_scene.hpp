@@ -77,6 +77,23 @@ void run_bounded(Make make) {
   if (failure) std::rethrow_exception(failure);
 }
 
+inline content of_page(std::string name, page_no n, std::uint64_t stamp) {
+  content out;
+  out[{std::move(name), n}] = payload_of(stamp);
+  return out;
+}
+inline content of_page(page_no n, std::uint64_t stamp) { return of_page("a.db", n, stamp); }
+
+/// Opens a store, does something with it, and ends it as a crash would, unless `what` has ended it.
+inline void on(simulated_disk& disk, const parameters& how, const std::function<asio::awaitable<void>(instance&)>& what) {
+  run_bounded([&](asio::any_io_executor ex) -> asio::awaitable<void> {
+    contrail::io::file_system fs = disk.mount(ex);
+    instance store = co_await instance::open(ex, how, &fs);
+    co_await what(store);
+    co_await store.terminate(term_mode::dirty);
+  });
+}
+
 /// What an operation fails with; nothing when it does not.
 template <typename Work>
 asio::awaitable<std::error_code> code_of(Work work) {

@@ -3,6 +3,7 @@
 #include "engine_state.hpp"
 
 #include <contrail/error.hpp>
+#include "source/one_batch.hpp"
 
 #include <asio/experimental/as_tuple.hpp>
 #include <asio/use_awaitable.hpp>
@@ -16,19 +17,6 @@ namespace contrail::sqlite {
 namespace {
 
 constexpr auto no_throw = asio::experimental::as_tuple(asio::use_awaitable);
-
-class one_batch final : public file_list {
- public:
-  explicit one_batch(std::vector<file_info> files) : files_(std::move(files)) {}
-  [[nodiscard]] asio::awaitable<std::vector<file_info>> next() override {
-    std::vector<file_info> out;
-    out.swap(files_);
-    co_return out;
-  }
-
- private:
-  std::vector<file_info> files_;
-};
 
 /// Is this the header of the log whose frames the index counts?
 bool names_log(std::string_view bytes, const std::optional<log_floor>& floor) noexcept {
@@ -145,7 +133,7 @@ asio::awaitable<std::unique_ptr<file_list>> sqlite_pin::files(database_id id) {
     out.owner = fmt::format("{}:{}", facts_.uid, facts_.gid);
     list.push_back(std::move(out));
   }
-  co_return std::make_unique<one_batch>(std::move(list));
+  co_return std::make_unique<detail::one_batch>(std::move(list));
 }
 
 asio::awaitable<std::optional<log_floor>> sqlite_pin::look() {
@@ -194,7 +182,7 @@ asio::awaitable<std::unique_ptr<file_list>> sqlite_pin::logs(log_range) {
     out.log = log_generation_;
     list.push_back(std::move(out));
   }
-  co_return std::make_unique<one_batch>(std::move(list));
+  co_return std::make_unique<detail::one_batch>(std::move(list));
 }
 
 asio::awaitable<std::unique_ptr<source>> sqlite_pin::open(const file_info& file) {

@@ -5,6 +5,7 @@
 #include "engines/pagestore/format/log_names.hpp"
 
 #include <contrail/error.hpp>
+#include "source/one_batch.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -12,19 +13,6 @@
 namespace contrail::pagestore {
 
 namespace {
-
-class one_batch final : public file_list {
- public:
-  explicit one_batch(std::vector<file_info> files) : files_(std::move(files)) {}
-  asio::awaitable<std::vector<file_info>> next() override {
-    std::vector<file_info> out;
-    out.swap(files_);
-    co_return out;
-  }
-
- private:
-  std::vector<file_info> files_;
-};
 
 // A range of generations by name; there may be many.
 class log_files final : public file_list {
@@ -88,7 +76,7 @@ asio::awaitable<std::unique_ptr<file_list>> backup_pin::files(database_id id) {
     one.bytes = (d.pages + 2) * d.page_bytes;
     list.push_back(std::move(one));
   }
-  std::unique_ptr<file_list> out = std::make_unique<one_batch>(std::move(list));
+  std::unique_ptr<file_list> out = std::make_unique<detail::one_batch>(std::move(list));
   co_return out;
 }
 

@@ -22,9 +22,7 @@ asio::awaitable<std::optional<log_tail>> read_through(io::file_system fs, store_
   std::optional<log_tail> out;
   try {
     log_reader log = co_await log_reader::open(fs, path);
-    log.expect_generation(generation);
-    log.expect_log(of.log);
-    log.expect_page_size(of.how.page_size);
+    log.expect_member(of.log, generation, of.how.page_size);
     if (previous) log.expect_after(*previous);
     while (true) {
       const bool more = co_await log.next();

@@ -103,10 +103,6 @@ asio::awaitable<std::shared_ptr<open_database>> instance_core::admit(std::filesy
   if (stopping_service_) fail(errc::client_request_to_stop_service, "attach database", path.string());
   auto d = std::make_shared<open_database>();
   d->stored_path = stored_path(how_, path);
-  if (d->stored_path.size() > longest_database_path) {
-    fail(errc::invalid_path, "attach database", path.string(), {}, "a path of at most " + std::to_string(longest_database_path) + " bytes",
-         std::to_string(d->stored_path.size()));
-  }
   require_free_name(d->stored_path);
   d->id = free_id();
   databases_.emplace(d->id, d);

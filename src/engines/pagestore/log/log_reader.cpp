@@ -67,6 +67,12 @@ void log_reader::expect_page_size(std::uint32_t page_size) const {
   fail(errc::page_size_mismatch, std::string(reading), name_, 20, "pages of " + number(page_size) + " bytes", number(header().page_size));
 }
 
+void log_reader::expect_member(signature log, std::uint32_t generation, std::uint32_t page_size) const {
+  expect_generation(generation);
+  expect_log(log);
+  expect_page_size(page_size);
+}
+
 void log_reader::expect_after(const log_tail& previous) const {
   const auto differs = [this](std::uint64_t at, const char* what, std::uint64_t wanted, std::uint64_t found) {
     if (wanted != found) fail(errc::invalid_log_sequence, std::string(reading), name_, at, what + number(wanted), number(found));

@@ -34,6 +34,8 @@ class log_reader {
   void expect_generation(std::uint32_t generation) const;
   void expect_log(signature log) const;
   void expect_page_size(std::uint32_t page_size) const;
+  /// These three.
+  void expect_member(signature log, std::uint32_t generation, std::uint32_t page_size) const;
   /// -515 when this generation does not follow the one that ends so, -590 when only the chain tells.
   void expect_after(const log_tail& previous) const;
 

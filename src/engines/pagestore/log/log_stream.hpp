@@ -71,7 +71,6 @@ class log_stream {
   void open_again() noexcept;
   /// Makes the next file ahead, from `recycled` (a generation that nobody needs) where given. Was that taken? Failure is kept for the roll.
   [[nodiscard]] asio::awaitable<bool> prepare(std::optional<std::uint32_t> recycled);
-  std::error_code why_not_prepared() const noexcept { return prepare_failure_; }
   bool prepared() const noexcept { return prepared_ || in_memory_; }
   /// From now on nothing is written: positions go on, and what is asked for is "durable" at once (`parameters::logging`).
   void stop_writing() noexcept { in_memory_ = true; }

@@ -12,6 +12,7 @@
 
 #include <asio/this_coro.hpp>
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -32,6 +33,7 @@ class hard {
 
  private:
   std::filesystem::path log_path(std::uint32_t generation) const { return what_.logs / log_name(what_.base_name, generation); }
+  asio::awaitable<log_reader> open_log(std::uint32_t generation);
   asio::awaitable<void> check_logs();
   asio::awaitable<void> open_databases();
   asio::awaitable<void> check_trailer(recovered_database& d);
@@ -52,24 +54,25 @@ class hard {
   lgpos end_;
 };
 
-// Headers alone: whether all are there, and each follows the one before.
+asio::awaitable<log_reader> hard::open_log(std::uint32_t generation) {
+  const std::filesystem::path path = log_path(generation);
+  log_reader log;
+  try {
+    log = co_await log_reader::open(fs_, path);
+  } catch (const error& e) {
+    if (e.code() != errc::missing_log_file) throw;
+    fail(errc::missing_restore_log_files, operation, io::to_text(path), {}, "generations " + number(what_.low) + " to " + number(what_.high),
+         "no such file");
+  }
+  log.expect_member(what_.log, generation, what_.page_size);
+  co_return log;
+}
+
+// Headers alone: whether all are there, before anything is changed.
 asio::awaitable<void> hard::check_logs() {
   for (std::uint32_t g = what_.low; g <= what_.high; ++g) {
-    const std::filesystem::path path = log_path(g);
-    const std::string name = io::to_text(path);
-    std::optional<log_reader> log;
-    std::exception_ptr failure;
-    try {
-      log = co_await log_reader::open(fs_, path);
-    } catch (const error& e) {
-      if (e.code() == errc::missing_log_file) {
-        fail(errc::missing_restore_log_files, operation, name, {}, "generations " + number(what_.low) + " to " + number(what_.high), "no such file");
-      }
-      throw;
-    }
-    log->expect_generation(g);
-    log->expect_log(what_.log);
-    log->expect_page_size(what_.page_size);
+    const log_reader log = co_await open_log(g);
+    static_cast<void>(log);
   }
 }
 
@@ -148,14 +151,12 @@ asio::awaitable<void> hard::pass() {
   out_.records = 0;
   std::optional<log_tail> previous;
   for (std::uint32_t g = what_.low; g <= what_.high; ++g) {
-    const std::filesystem::path path = log_path(g);
-    log_reader log = co_await log_reader::open(fs_, path);
-    log.expect_generation(g);
-    log.expect_log(what_.log);
-    log.expect_page_size(what_.page_size);
-    if (previous) log.expect_after(*previous);
-    else
+    log_reader log = co_await open_log(g);
+    if (previous) {
+      log.expect_after(*previous);
+    } else {
       for (const attached_database& a : log.header().attached) set_->bind(a);
+    }
     co_await set_->open_bound();
     while (true) {
       const bool more = co_await log.next();

@@ -150,9 +150,7 @@ asio::awaitable<bool> recovery::pass(bool first) {
   for (std::uint32_t g = start_.generation(); g <= run_.highest; ++g) {
     const std::filesystem::path path = log_path(how_, run_, g);
     log_reader log = co_await log_reader::open(fs_, path);
-    log.expect_generation(g);
-    log.expect_log(reach_.log);
-    log.expect_page_size(how_.page_size);
+    log.expect_member(reach_.log, g, how_.page_size);
     if (previous) {
       log.expect_after(*previous);
     } else {
