@@ -7,9 +7,7 @@
 #include <contrail/io/file_system.hpp>
 
 #include <asio/co_spawn.hpp>
-#include <asio/execution_context.hpp>
 #include <asio/io_context.hpp>
-#include <asio/query.hpp>
 #include <asio/use_awaitable.hpp>
 
 #include <catch2/catch.hpp>
@@ -93,7 +91,7 @@ class scripted_driver final : public detail::driver {
 };
 
 file_system make_files(const asio::any_io_executor& ex, script& s) {
-  auto& anchor = asio::use_service<detail::anchor>(asio::query(ex, asio::execution::context));
+  auto& anchor = detail::anchor::of(ex);
   auto queue = std::make_shared<detail::request_queue>(ex, anchor.pools(), std::size_t{1} << 20);
   queue->attach(std::make_unique<scripted_driver>(*queue, s), {});
   anchor.add(queue);

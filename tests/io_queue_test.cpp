@@ -9,10 +9,8 @@
 #include "support/run.hpp"
 
 #include <asio/error.hpp>
-#include <asio/execution_context.hpp>
 #include <asio/experimental/as_tuple.hpp>
 #include <asio/io_context.hpp>
-#include <asio/query.hpp>
 #include <asio/use_awaitable.hpp>
 
 #include <catch2/catch.hpp>
@@ -86,7 +84,7 @@ class scripted_driver final : public detail::driver {
 };
 
 file_system make_files(const asio::any_io_executor& ex, script& s) {
-  auto& anchor = asio::use_service<detail::anchor>(asio::query(ex, asio::execution::context));
+  auto& anchor = detail::anchor::of(ex);
   auto queue = std::make_shared<detail::request_queue>(ex, anchor.pools(), bytes_per_turn);
   queue->attach(std::make_unique<scripted_driver>(s), {});
   anchor.add(queue);

@@ -4,11 +4,21 @@
 #include "common/pool_state.hpp"
 #include "common/request_queue.hpp"
 
+#include <asio/query.hpp>
+#include <asio/strand.hpp>
+
 namespace contrail::io::detail {
 
 asio::execution_context::id anchor::id;
 
 anchor::anchor(asio::execution_context& context) : service(context), pools_(std::make_shared<pool_registry>()) {}
+
+anchor& anchor::of(const asio::any_io_executor& ex) {
+  // Services end newest first. Workers post on strands until the anchor has joined them, and a strand that ends under a post is torn
+  // (its first entry goes in without the lock), so the service of the strands must be older.
+  static_cast<void>(asio::make_strand(ex));
+  return asio::use_service<anchor>(asio::query(ex, asio::execution::context));
+}
 
 void anchor::add(const std::shared_ptr<request_queue>& queue) {
   const std::scoped_lock lock(mutex_);

@@ -19,6 +19,8 @@ class anchor final : public asio::execution_context::service {
   using key_type = anchor;
   static asio::execution_context::id id;
   explicit anchor(asio::execution_context& context);
+  /// That of the context of `ex`, which it has from then on. The only way to it: it comes after what it needs at the end.
+  static anchor& of(const asio::any_io_executor& ex);
 
   void add(const std::shared_ptr<request_queue>& queue);
   const std::shared_ptr<pool_registry>& pools() const noexcept { return pools_; }

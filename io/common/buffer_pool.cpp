@@ -5,8 +5,6 @@
 #include "common/pool_state.hpp"
 
 #include <asio/error.hpp>
-#include <asio/execution_context.hpp>
-#include <asio/query.hpp>
 
 #include <algorithm>
 #include <cassert>
@@ -203,7 +201,7 @@ void lease::reset() noexcept {
 buffer_pool::buffer_pool(asio::any_io_executor ex, std::size_t count, std::size_t bytes_each) : ex_(std::move(ex)) {
   if (count == 0 || bytes_each == 0 || count > 0xffffffffU) throw std::invalid_argument("buffer_pool: count and size must not be 0");
   state_ = std::make_shared<detail::pool_state>(count, bytes_each);
-  auto& anchor = asio::use_service<detail::anchor>(asio::query(ex_, asio::execution::context));
+  auto& anchor = detail::anchor::of(ex_);
   state_->enlist(anchor.pools());
   anchor.pools()->add(state_);
 }

@@ -4,9 +4,6 @@
 #include "common/backends.hpp"
 #include "common/request_queue.hpp"
 
-#include <asio/execution_context.hpp>
-#include <asio/query.hpp>
-
 namespace contrail::io {
 
 file_system::file_system(asio::any_io_executor ex, const backend_options& options)
@@ -16,7 +13,7 @@ file_system::file_system(asio::any_io_executor ex, std::shared_ptr<detail::reque
     : ex_(std::move(ex)), queue_(std::move(queue)) {}
 
 file_system file_system::of(asio::any_io_executor ex) {
-  auto& anchor = asio::use_service<detail::anchor>(asio::query(ex, asio::execution::context));
+  auto& anchor = detail::anchor::of(ex);
   auto queue = anchor.default_queue(ex);
   return file_system(std::move(ex), std::move(queue));
 }

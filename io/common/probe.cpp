@@ -4,9 +4,6 @@
 
 #include <contrail/io/backend.hpp>
 
-#include <asio/execution_context.hpp>
-#include <asio/query.hpp>
-
 #include <cstdlib>
 #include <stdexcept>
 #include <system_error>
@@ -118,7 +115,7 @@ choice choose_backend(const backend_options& options) {
 
 std::shared_ptr<request_queue> make_queue(const asio::any_io_executor& ex, const backend_options& options) {
   choice chosen = choose_backend(options);
-  auto& anchor = asio::use_service<detail::anchor>(asio::query(ex, asio::execution::context));
+  auto& anchor = detail::anchor::of(ex);
   auto queue = std::make_shared<request_queue>(ex, anchor.pools(), options.bytes_per_turn);
   auto driver = chosen.backend->make(*queue, options);
   queue->attach(std::move(driver), std::move(chosen.info));
@@ -128,7 +125,7 @@ std::shared_ptr<request_queue> make_queue(const asio::any_io_executor& ex, const
 
 std::shared_ptr<request_queue> make_call_queue(const asio::any_io_executor& ex, unsigned threads) {
   if (threads < 1 || threads > 64) throw std::invalid_argument("worker: threads must be 1 to 64");
-  auto& anchor = asio::use_service<detail::anchor>(asio::query(ex, asio::execution::context));
+  auto& anchor = detail::anchor::of(ex);
   auto queue = std::make_shared<request_queue>(ex, anchor.pools(), std::size_t{1} << 20);
   backend_options options;
   options.worker_threads = threads;

@@ -5,9 +5,6 @@
 #include "simulated/core.hpp"
 #include "simulated/driver.hpp"
 
-#include <asio/execution_context.hpp>
-#include <asio/query.hpp>
-
 #include <algorithm>
 #include <array>
 #include <utility>
@@ -94,7 +91,7 @@ simulated_disk& simulated_disk::operator=(const simulated_disk&) = default;
 simulated_disk::~simulated_disk() = default;
 
 file_system simulated_disk::mount(asio::any_io_executor ex) {
-  auto& anchor = asio::use_service<detail::anchor>(asio::query(ex, asio::execution::context));
+  auto& anchor = detail::anchor::of(ex);
   auto queue = std::make_shared<detail::request_queue>(ex, anchor.pools(), std::size_t{1} << 20);
   backend_info info;
   info.kind = backend_kind::simulated;
@@ -120,7 +117,7 @@ void simulated_disk::write_file(const std::filesystem::path& path, std::string_v
     node_ptr file = tree.find(path);
     if (file == nullptr) file = tree.create(path, false);
     if (file->directory) throw std::system_error(std::make_error_code(std::errc::is_a_directory));
-    file->content.replace(bytes);
+    file->content.replace(std::string(bytes));
     tree.settle_way(path);
   });
 }
