@@ -207,3 +207,25 @@ TEST_CASE("simulated_disk_sync: what is cancelled in flight is stopped always, o
     CHECK(disk.exists("/d/x") == (what == io::disk_cancellation::comes_late));
   }
 }
+
+TEST_CASE("simulated_disk_sync: what is written again behind the length that a failed sync has lost brings it back", "[simulated_disk]") {
+  simulated_disk disk = disk_of(1);
+  io::disk_fault fault;
+  fault.what = disk_request::sync;
+  disk.add(fault);
+  on_file(disk, [](io::file_system, io::random_access_file* file) -> asio::awaitable<void> {
+    const std::string grown(4 * sector, 'b'), again(sector, 'c');
+    co_await asio::async_write_at(*file, 2 * sector, asio::buffer(grown), use_awaitable);
+    std::error_code failed;
+    try {
+      co_await file->async_sync(use_awaitable);
+    } catch (const std::system_error& e) {
+      failed = e.code();
+    }
+    CHECK(failed == std::errc::io_error);
+    co_await asio::async_write_at(*file, 4 * sector, asio::buffer(again), use_awaitable);
+    co_await file->async_sync(use_awaitable);
+  });
+  const std::string left = disk.after_crash(crash_mode::worst).read_file("/d/f");
+  CHECK(left == std::string(2 * sector, 'a') + std::string(2 * sector, '\0') + std::string(sector, 'c') + std::string(sector, '\0'));
+}

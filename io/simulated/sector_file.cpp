@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace contrail::io::detail {
 
@@ -9,9 +10,25 @@ namespace {
 
 std::uint64_t sectors_for(std::uint64_t bytes) noexcept { return (bytes + sector_bytes - 1) / sector_bytes; }
 
-void copy_sector(const std::string& from, std::string& to, std::uint64_t sector) {
+/// The part of a sector that lies within so many bytes.
+std::size_t part_of(std::uint64_t sector, std::uint64_t bytes) noexcept {
   const std::uint64_t begin = sector * sector_bytes;
-  for (std::uint64_t at = begin; at < begin + sector_bytes && at < to.size(); ++at) to[at] = at < from.size() ? from[at] : '\0';
+  return begin >= bytes ? 0 : static_cast<std::size_t>(std::min<std::uint64_t>(bytes - begin, sector_bytes));
+}
+
+/// As far as `to` reaches; zeros where `from` has nothing.
+void put_sector(const char* from, std::size_t bytes, std::string& to, std::uint64_t sector) {
+  const std::size_t all = part_of(sector, to.size());
+  const std::size_t copied = std::min(all, bytes);
+  if (all == 0) return;
+  char* const at = to.data() + sector * sector_bytes;
+  std::memcpy(at, from, copied);
+  std::memset(at + copied, 0, all - copied);
+}
+
+void copy_sector(const std::string& from, std::string& to, std::uint64_t sector) {
+  const std::size_t bytes = part_of(sector, from.size());
+  put_sector(bytes == 0 ? from.data() : from.data() + sector * sector_bytes, bytes, to, sector);
 }
 
 }  // namespace
@@ -41,7 +58,12 @@ void sector_file::set_length(std::uint64_t bytes) {
 void sector_file::write(std::uint64_t offset, const void* from, std::size_t bytes) {
   if (bytes == 0) return;
   ++changes_;
-  if (offset + bytes > live_.size()) set_length(offset + bytes);
+  if (offset + bytes > live_.size()) {
+    set_length(offset + bytes);
+  } else if (offset + bytes > durable_length_) {
+    length_.dirty = true;   // a sync that failed had forgotten it; with what stands there it is brought out again
+    length_.changed = changes_;
+  }
   std::memcpy(live_.data() + offset, from, bytes);
   const std::uint64_t first = offset / sector_bytes;
   const std::uint64_t last = sectors_for(offset + bytes);
@@ -69,46 +91,56 @@ void sector_file::reserve(std::uint64_t bytes) {
 
 sector_file::moment sector_file::now() const {
   moment then;
-  then.bytes_ = live_;
-  then.sectors_ = sectors_;
+  then.bytes_ = live_.size();
   then.length_ = length_;
+  for (std::uint64_t s = 0; s < sectors_.size(); ++s) {
+    if (!sectors_[s].dirty) continue;
+    moment::one m;
+    m.number = s;
+    m.changed = sectors_[s].changed;
+    m.bytes = part_of(s, live_.size());
+    then.sectors_.push_back(m);
+    then.content_.append(live_, std::min<std::uint64_t>(s * sector_bytes, live_.size()), m.bytes);
+  }
   return then;
 }
 
-bool sector_file::settle(sector& now, const sector& then) noexcept {
-  // Nothing to do then, or another sync, of the same or of more, was faster.
-  if (!then.dirty || then.changed <= now.settled) return false;
-  now.settled = then.changed;
-  if (now.changed == then.changed) now.dirty = false;
+bool sector_file::settle(sector& now, std::uint64_t changed) noexcept {
+  // Another sync, of the same or of more, was faster.
+  if (changed <= now.settled) return false;
+  now.settled = changed;
+  if (now.changed == changed) now.dirty = false;
   return true;
 }
 
 void sector_file::sync(const moment& then) {
-  if (durable_.size() < then.bytes_.size()) durable_.resize(then.bytes_.size(), '\0');
-  const std::uint64_t known = std::min(sectors_.size(), then.sectors_.size());
-  for (std::uint64_t s = 0; s < known; ++s) {
-    if (settle(sectors_[s], then.sectors_[s])) copy_sector(then.bytes_, durable_, s);
+  if (durable_.size() < then.bytes_) durable_.resize(then.bytes_, '\0');
+  const char* content = then.content_.data();
+  for (const moment::one& m : then.sectors_) {
+    if (m.number < sectors_.size() && settle(sectors_[m.number], m.changed)) put_sector(content, m.bytes, durable_, m.number);
+    content += m.bytes;
   }
-  if (!settle(length_, then.length_)) return;
-  durable_length_ = then.bytes_.size();
+  if (!then.length_.dirty || !settle(length_, then.length_.changed)) return;
+  durable_length_ = then.bytes_;
   durable_.resize(durable_length_);
 }
 
 void sector_file::lose(const moment& then) {
-  const std::uint64_t known = std::min(sectors_.size(), then.sectors_.size());
-  for (std::uint64_t s = 0; s < known; ++s) settle(sectors_[s], then.sectors_[s]);
-  settle(length_, then.length_);
+  for (const moment::one& m : then.sectors_) {
+    if (m.number < sectors_.size()) settle(sectors_[m.number], m.changed);
+  }
+  if (then.length_.dirty) settle(length_, then.length_.changed);
 }
 
-void sector_file::replace(std::string_view bytes) {
-  live_ = bytes;
-  durable_ = bytes;
+void sector_file::replace(std::string bytes) {
   durable_length_ = bytes.size();
+  durable_ = bytes;
+  live_ = std::move(bytes);
   sector whole;
   whole.changed = whole.settled = ++changes_;
   length_ = whole;
   whole.allocated = true;
-  sectors_.assign(sectors_for(bytes.size()), whole);
+  sectors_.assign(sectors_for(durable_length_), whole);
 }
 
 std::uint64_t sector_file::sectors() const noexcept {

@@ -7,7 +7,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace contrail::io::detail {
@@ -27,8 +26,13 @@ class sector_file {
   /// What a sync is about: the file as it was when the sync was asked for.
   class moment {
     friend sector_file;
-    std::string bytes_;
-    std::vector<sector> sectors_;
+    struct one {
+      std::uint64_t number = 0, changed = 0;
+      std::size_t bytes = 0;   ///< of it within the file
+    };
+    std::uint64_t bytes_ = 0;      ///< length of the file
+    std::vector<one> sectors_;     ///< those that were not on the disk
+    std::string content_;          ///< of them
     sector length_;
   };
 
@@ -45,7 +49,7 @@ class sector_file {
   /// What was not synced then is lost, but for what was or is written again.
   void lose(const moment& then);
   /// As after write and sync.
-  void replace(std::string_view bytes);
+  void replace(std::string bytes);
 
   std::uint64_t sectors() const noexcept;
   /// Sectors of this range that have no room on the disk yet.
@@ -55,8 +59,8 @@ class sector_file {
   std::string after_crash(crash_mode mode, disk_random& random) const;
 
  private:
-  /// Is what is known of `then` still to be decided? It is now; `now` stays dirty when it has changed since.
-  static bool settle(sector& now, const sector& then) noexcept;
+  /// Is this change still to be decided? It is now; the sector stays dirty when it has changed since.
+  static bool settle(sector& now, std::uint64_t changed) noexcept;
   void mark(std::uint64_t first, std::uint64_t last);   // sectors [first, last)
   void set_length(std::uint64_t bytes);
 
