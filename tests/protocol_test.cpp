@@ -288,6 +288,24 @@ TEST_CASE("truncation: a gap behind the last backup is found", "[truncation]") {
   CHECK_FALSE(plan_logs(kind::differential, true, cut(5, 7, 10), {database("b", 2, 4)}, {false}).missing);
 }
 
+TEST_CASE("truncation: an incremental goes on where its parent ends, where the engine knows that", "[truncation]") {
+  const std::vector<contrail::database_info> some{database("a", 4, 6), database("b", 4, 6)};
+  log_cut c = cut(3, 8, 10);
+  c.since = 7;
+  const auto incremental = plan_logs(kind::incremental, true, c, some, {false, false});
+  CHECK(incremental.copy == range(7, 10));
+  CHECK(incremental.remove == range(3, 8));   // also those that are in sets before it
+  CHECK_FALSE(incremental.missing);
+  c.since = 5;
+  CHECK(plan_logs(kind::differential, true, c, some, {false, false}).copy == range(5, 10));
+  // An incremental one that came between has deleted what a differential one needs.
+  c.first_present = 6;
+  const auto gone = plan_logs(kind::differential, true, c, some, {false, false});
+  REQUIRE(gone.missing);
+  CHECK(*gone.missing == 5);
+  CHECK(gone.missing_for == "a");
+}
+
 TEST_CASE("truncation: copies and differentials delete nothing", "[truncation]") {
   CHECK(plan_logs(kind::copy, false, cut(3, 7, 10), {database("a", {})}, {true}).remove.empty());
   CHECK(plan_logs(kind::differential, true, cut(3, 7, 10), {database("a", 2)}, {false}).remove.empty());

@@ -218,9 +218,16 @@ TEST_CASE("restore: damage is found before anything is in place", "[restore]") {
     repo_edit_manifest(set, [](nlohmann::ordered_json& j) { j["schema"] = 2; });
     expected = errc::format_unknown;
   }
-  SECTION("an incremental set") {
+  SECTION("an incremental set that names no other") {
     repo_edit_manifest(set, [](nlohmann::ordered_json& j) { j["kind"] = "incremental"; });
-    expected = errc::format_unknown;
+    expected = errc::set_damaged;
+  }
+  SECTION("an incremental set whose base is not there") {
+    repo_edit_manifest(set, [](nlohmann::ordered_json& j) {
+      j["kind"] = "incremental";
+      j["parent"] = "20260101T000000Z-00000001";
+    });
+    expected = errc::set_incomplete;
   }
   SECTION("another engine's") {
     repo_edit_manifest(set, [](nlohmann::ordered_json& j) { j["engine"] = "other"; });

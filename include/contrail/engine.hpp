@@ -73,6 +73,7 @@ struct log_cut {
   log_range copy;                ///< what makes the copy consistent
   generation first_present = 0;  ///< lowest generation on disk
   generation checkpoint = 0;     ///< recovery starts there; the truncation limit is computed by the session
+  generation since = 0;          ///< incremental, differential: the one behind the parent's last; 0: the engine knows no parent
 };
 
 /// How a session ended, for the engine's own records (ESE specification, section 4.6).

@@ -25,6 +25,8 @@ struct page_range {
 
 /// Kinds of backup (ESE specification, section 1.4). `copy` is a full that does not count as the base of later ones (decision D1).
 enum class kind : std::uint8_t { full, copy, incremental, differential };
+/// Does a set of this kind build on another one? An incremental or differential does.
+constexpr bool is_chained(kind k) noexcept { return k == kind::incremental || k == kind::differential; }
 /// "full", "copy", "incremental", "differential".
 std::string_view to_string(kind k) noexcept;
 /// False when `text` is none of the four; `out` is then unchanged.

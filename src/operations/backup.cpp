@@ -72,8 +72,6 @@ struct backup_run {
 };
 using run_ptr = std::shared_ptr<backup_run>;
 
-bool is_chained(kind what) noexcept { return what == kind::incremental || what == kind::differential; }
-
 /// What can be refused before the engine is asked.
 void check_request(const backup_run& run) {
   const engine_traits& traits = run.from.traits();

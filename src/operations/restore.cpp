@@ -43,7 +43,8 @@ class restoring {
 
  private:
   asio::awaitable<void> provide_directory();
-  asio::awaitable<std::string> survey(repository& from, std::string set);
+  asio::awaitable<operations::set_chain> survey(repository& from, std::string set);
+  asio::awaitable<void> copy(repository& from, operations::set_chain chain, std::vector<copied_file>& files);
   asio::awaitable<void> dress(const std::string& name, const copied_file* original);
 
   io::file_system fs_;
@@ -57,19 +58,30 @@ class restoring {
   bool made_into_ = false;
 };
 
-// What would be in the way is found before anything is written: the names of the set are read first, without its files.
-asio::awaitable<std::string> restoring::survey(repository& from, std::string set) {
-  const std::unique_ptr<set_reader> reader = co_await from.open(std::move(set), memory_);
-  const std::shared_ptr<const manifest> info = reader->info();
-  operations::check_restorable(*info, with_, operation_);
-  std::vector<std::shared_ptr<const manifest>> chain(1, info);
-  co_await with_.check_chain(std::move(chain));
-  while (true) {
-    const std::optional<manifest_file> file = co_await operations::next_file_of(*reader);
-    if (!file.has_value()) break;
-    co_await placing_.look_at(file->file.name, file->file.role);
+// What would be in the way is found before anything is written: the names of the sets are read first, without their files.
+asio::awaitable<operations::set_chain> restoring::survey(repository& from, std::string set) {
+  const operations::set_chain chain = co_await operations::find_chain(from, std::move(set), memory_);
+  operations::check_restorable(chain, with_, operation_);
+  operations::set_chain links = chain;
+  co_await with_.check_chain(std::move(links));
+  for (const std::shared_ptr<const manifest>& link : chain) {
+    const std::unique_ptr<set_reader> reader = co_await operations::open_link(from, link, memory_);
+    while (true) {
+      const std::optional<manifest_file> file = co_await operations::next_file_of(*reader);
+      if (!file.has_value()) break;
+      co_await placing_.look_at(file->file.name, file->file.role);
+    }
   }
-  co_return info->set;
+  co_return chain;
+}
+
+// One set after the other, so that one reader's memory is enough.
+asio::awaitable<void> restoring::copy(repository& from, operations::set_chain chain, std::vector<copied_file>& files) {
+  for (const std::shared_ptr<const manifest>& link : chain) {
+    const std::unique_ptr<set_reader> reader = co_await operations::open_link(from, link, memory_ / 4 * 3);
+    // Nobody reads it soon: past the page cache, which the applications of this machine may want to keep.
+    co_await operations::copy_set(fs_, *reader, work_.path(), memory_ / 4, io::caching::direct, counters_, operation_, files);
+  }
 }
 
 asio::awaitable<void> restoring::provide_directory() {
@@ -113,20 +125,17 @@ asio::awaitable<void> restoring::run(repository& from, std::string set, restore_
   if (there.ec == std::errc::not_a_directory || (!there.ec && there.entry.type == io::entry_type::file)) {
     fail(std::make_error_code(std::errc::not_a_directory), operation_, into_.string(), {}, "a directory", "a file");
   }
-  const std::string id = co_await survey(from, std::move(set));
+  operations::set_chain chain = co_await survey(from, std::move(set));
+  const std::string id = chain.back()->set;
   co_await placing_.hold_existing();
 
   co_await provide_directory();
   co_await work_.make();
-  std::unique_ptr<set_reader> reader = co_await from.open(id, memory_ / 4 * 3);
-  const std::shared_ptr<const manifest> info = reader->info();
-  // Nobody reads it soon: past the page cache, which the applications of this machine may want to keep.
-  std::vector<copied_file> files =
-      co_await operations::copy_set(fs_, *reader, work_.path(), memory_ / 4, io::caching::direct, counters_, operation_);
-  reader.reset();   // its memory is for the engine now
+  std::vector<copied_file> files;
+  co_await copy(from, chain, files);   // the readers' memory is for the engine then
 
   // Lists of all files are let go as soon as may be: there may be very many.
-  std::optional<recovery> work = operations::make_recovery(work_.path(), info, files, false);
+  std::optional<recovery> work = operations::make_recovery(work_.path(), std::move(chain), files, false);
   std::vector<std::string> names = co_await with_.recover(*work);
   work.reset();
   std::sort(files.begin(), files.end(), [](const copied_file& a, const copied_file& b) { return a.file.name < b.file.name; });

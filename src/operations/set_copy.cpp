@@ -8,6 +8,7 @@
 
 #include <asio/this_coro.hpp>
 
+#include <algorithm>
 #include <exception>
 #include <optional>
 #include <utility>
@@ -63,6 +64,17 @@ asio::awaitable<void> copy_file(io::file_system fs, set_reader& from, const mani
   out.file().close();
 }
 
+std::size_t room_of(const std::string& name, const std::string& owner) noexcept { return sizeof(copied_file) + name.size() + owner.size(); }
+
+// In one set a list of files has each name once; the list is gone through only where there is something already.
+asio::awaitable<void> require_new(io::file_system fs, const std::filesystem::path& path, const std::string& name, const std::string& set,
+                                  const std::vector<copied_file>& copied, const std::string& operation) {
+  const calls::found there = co_await calls::stat(fs, path);
+  if (there.ec) co_return;   // what is wrong with it is told when it is made
+  const bool twice = std::any_of(copied.begin(), copied.end(), [&name](const copied_file& c) { return c.file.name == name; });
+  if (twice) fail(errc::set_damaged, operation, name, {}, "a name that is in one set of the chain alone", "the same in set " + set);
+}
+
 }  // namespace
 
 asio::awaitable<std::optional<manifest_file>> next_file_of(set_reader& from) {
@@ -76,11 +88,11 @@ asio::awaitable<std::optional<manifest_file>> next_file_of(set_reader& from) {
   }
 }
 
-asio::awaitable<std::vector<copied_file>> copy_set(io::file_system fs, set_reader& from, std::filesystem::path directory,
-                                                   std::size_t table, io::caching cache, struct progress* counters,
-                                                   std::string operation) {
-  std::vector<copied_file> copied;
+asio::awaitable<void> copy_set(io::file_system fs, set_reader& from, std::filesystem::path directory, std::size_t table, io::caching cache,
+                               struct progress* counters, std::string operation, std::vector<copied_file>& copied) {
+  const bool others = !copied.empty();
   std::size_t used = 0;
+  for (const copied_file& c : copied) used += room_of(c.file.name, c.owner);
   const storable_names names(storable_names::rules_of(fs), 0);
   if (counters != nullptr) counters->bytes_total.fetch_add(from.info()->bytes, std::memory_order_relaxed);
   while (true) {
@@ -89,13 +101,14 @@ asio::awaitable<std::vector<copied_file>> copy_set(io::file_system fs, set_reade
     const std::string& name = file->file.name;
     if (!is_safe_name(name)) fail(errc::unsafe_path, operation, name);
     names.require_storable(name, operation);
-    used += sizeof(copied_file) + name.size() + file->file.owner.size();
+    used += room_of(name, file->file.owner);
     if (used > table) {
       fail(errc::out_of_memory, operation, name, {}, "a list of files that fits into the memory allowed",
            std::to_string(from.info()->files) + " files; allow more memory");
     }
     co_await calls::make_parents(fs, directory, name, operation, nullptr);
     const std::filesystem::path path = directory / io::to_path(name);
+    if (others) co_await require_new(fs, path, name, from.info()->set, copied, operation);
     co_await copy_file(fs, from, *file, path, cache, counters, operation);
     copied_file c;
     c.file.name = name;
@@ -106,26 +119,15 @@ asio::awaitable<std::vector<copied_file>> copy_set(io::file_system fs, set_reade
     c.owner = file->file.owner;
     copied.push_back(std::move(c));
   }
-  co_return copied;
 }
 
-recovery make_recovery(const std::filesystem::path& directory, std::shared_ptr<const manifest> info,
-                       const std::vector<copied_file>& files, bool prove) {
+recovery make_recovery(const std::filesystem::path& directory, set_chain chain, const std::vector<copied_file>& files, bool prove) {
   recovery work;
   work.directory = directory;
-  work.chain.push_back(std::move(info));
+  work.chain = std::move(chain);
   for (const copied_file& f : files) work.files.push_back(f.file);
   work.prove = prove;
   return work;
-}
-
-void check_restorable(const manifest& info, const restorer& with, const std::string& operation) {
-  if (info.engine != with.engine()) {
-    fail(errc::invalid_parameter, operation, info.set, {}, "a set of engine " + std::string(with.engine()), "one of " + info.engine);
-  }
-  if (info.what != kind::full && info.what != kind::copy) {
-    fail(errc::format_unknown, operation, info.set, {}, "a full set", "kind " + std::string(to_string(info.what)));
-  }
 }
 
 }  // namespace contrail::operations

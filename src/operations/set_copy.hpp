@@ -1,5 +1,7 @@
 #pragma once
 
+#include "operations/chain.hpp"
+
 #include <contrail/io/file_system.hpp>
 #include <contrail/progress.hpp>
 #include <contrail/repository.hpp>
@@ -26,18 +28,16 @@ struct copied_file {
 /// nobody from restoring what is whole.
 [[nodiscard]] asio::awaitable<std::optional<manifest_file>> next_file_of(set_reader& from);
 
-/// Copies every file of a set below `directory` and proves the whole set. Several reads and writes are in flight; the reader's buffers
-/// bound them. `table` bounds what the list of files may take, in bytes; the engine and the placing hold the names once more each, when the
+/// Copies every file of a set below `directory`, adds them to `copied` and proves the whole set. A name that is among `copied` already is
+/// damage: no file is in two sets of a chain. Several reads and writes are in flight; the reader's buffers
+/// bound them. `table` bounds what all of `copied` may take, in bytes; the engine and the placing hold the names once more each, when the
 /// reader is gone. Fails as the reader does; the directory is then worthless, and cancellation is disabled for what the coroutine that
 /// called has yet to do: clean up.
-[[nodiscard]] asio::awaitable<std::vector<copied_file>> copy_set(io::file_system fs, set_reader& from, std::filesystem::path directory,
-                                                                 std::size_t table, io::caching cache, struct progress* counters,
-                                                                 std::string operation);
+[[nodiscard]] asio::awaitable<void> copy_set(io::file_system fs, set_reader& from, std::filesystem::path directory, std::size_t table,
+                                             io::caching cache, struct progress* counters, std::string operation,
+                                             std::vector<copied_file>& copied);
 
 /// The work of a restorer over these files.
-recovery make_recovery(const std::filesystem::path& directory, std::shared_ptr<const manifest> info,
-                       const std::vector<copied_file>& files, bool prove);
-/// Fails when sets of this kind cannot be restored by themselves, or the restorer is another engine's.
-void check_restorable(const manifest& info, const restorer& with, const std::string& operation);
+recovery make_recovery(const std::filesystem::path& directory, set_chain chain, const std::vector<copied_file>& files, bool prove);
 
 }  // namespace contrail::operations

@@ -48,6 +48,7 @@ class verifying {
  private:
   asio::awaitable<void> check(verify_entry& entry);
   asio::awaitable<void> check_files(set_reader& reader, verify_entry& entry);
+  asio::awaitable<void> check_chain(verify_entry& entry);
   asio::awaitable<void> prove(verify_entry& entry);
   asio::awaitable<void> prove_in(std::string set, restorer* with, std::filesystem::path scratch);
   void damaged(verify_entry& entry, const error& e);
@@ -106,6 +107,19 @@ asio::awaitable<void> verifying::check_files(set_reader& reader, verify_entry& e
   }
 }
 
+// Whole as it may be: without those that it was built on nothing can be restored from it.
+asio::awaitable<void> verifying::check_chain(verify_entry& entry) {
+  try {
+    const operations::set_chain ignored = co_await operations::find_chain(of_, entry.set, memory_);
+    (void)ignored;
+  } catch (const error& e) {
+    if (!is_damage(e.code())) throw;
+    file_damage d;
+    d.what = std::string("cannot be restored: ") + e.what();
+    entry.damage.push_back(std::move(d));
+  }
+}
+
 asio::awaitable<void> verifying::check(verify_entry& entry) {
   not_told_ = 0;
   std::unique_ptr<set_reader> reader;
@@ -117,6 +131,9 @@ asio::awaitable<void> verifying::check(verify_entry& entry) {
     damaged(entry, e);
   }
   if (reader != nullptr) co_await check_files(*reader, entry);
+  const bool alone = reader == nullptr || !is_chained(reader->info()->what);
+  reader.reset();   // its memory is for the next ones
+  if (!alone) co_await check_chain(entry);
   if (not_told_ == 0) co_return;
   file_damage rest;
   rest.what = "and " + std::to_string(not_told_) + " more";
@@ -129,17 +146,18 @@ asio::awaitable<void> verifying::prove_in(std::string set, restorer* with, std::
   std::exception_ptr failure;
   try {
     co_await work.make();
-    std::unique_ptr<set_reader> reader = co_await of_.open(set, memory_ / 4 * 3);
-    const std::shared_ptr<const manifest> info = reader->info();
-    operations::check_restorable(*info, *with, operation);
-    std::vector<std::shared_ptr<const manifest>> chain(1, info);
-    co_await with->check_chain(std::move(chain));
-    // The engine reads all of it at once, in an order of its own: from the page cache, or page by page from the disk, which takes
-    // several times as long.
-    const std::vector<copied_file> files =
-        co_await operations::copy_set(fs_, *reader, work.path(), memory_ / 4, io::caching::cached, nullptr, operation);
-    reader.reset();   // its memory is for the engine now
-    const recovery todo = operations::make_recovery(work.path(), info, files, true);
+    operations::set_chain chain = co_await operations::find_chain(of_, set, memory_ / 4 * 3);
+    operations::check_restorable(chain, *with, operation);
+    operations::set_chain links = chain;
+    co_await with->check_chain(std::move(links));
+    std::vector<copied_file> files;
+    for (const std::shared_ptr<const manifest>& link : chain) {
+      // The engine reads all of it at once, in an order of its own: from the page cache, or page by page from the disk, which takes
+      // several times as long.
+      const std::unique_ptr<set_reader> reader = co_await operations::open_link(of_, link, memory_ / 4 * 3);
+      co_await operations::copy_set(fs_, *reader, work.path(), memory_ / 4, io::caching::cached, nullptr, operation, files);
+    }
+    const recovery todo = operations::make_recovery(work.path(), std::move(chain), files, true);
     const std::vector<std::string> names = co_await with->recover(todo);
     (void)names;
   } catch (...) {

@@ -55,7 +55,7 @@ namespace {
 asio::awaitable<void> start(guard_ptr in, engine* from) {
   session_core& core = *in->core;
   const kind what = core.options.what;
-  const bool chained = what == kind::incremental || what == kind::differential;
+  const bool chained = is_chained(what);
   const std::error_code status = from->status();
   const bool of_the_log = status == errc::log_disk_full || status == errc::log_sequence_end;
   if (status && !of_the_log) fail(status, "begin backup");

@@ -28,7 +28,7 @@ std::shared_ptr<session_core> session_core::make(engine& from, const session_opt
 
 session_core::session_core(engine& from, const session_options& o)
     : options(o), traits(from.traits()), counters(o.progress != nullptr ? *o.progress : own_progress), scope_(engine_access::scope(from)) {
-  by_logs = traits.incremental && (o.what == kind::incremental || o.what == kind::differential);
+  by_logs = traits.incremental && is_chained(o.what);
 }
 
 session_core::~session_core() {

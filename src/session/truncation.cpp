@@ -8,7 +8,14 @@ log_plan plan_logs(kind what, bool by_logs, const log_cut& cut, const std::vecto
                    const std::vector<bool>& complete) {
   log_plan plan;
   plan.copy = cut.copy;
-  if (by_logs) {
+  if (by_logs && cut.since != 0) {
+    // It goes on where its parent ends: no generation is in two sets of a chain, and none is left out.
+    plan.copy.first = cut.since;
+    if (cut.first_present > cut.since) {
+      plan.missing = cut.since;
+      if (!databases.empty()) plan.missing_for = databases.front().name;
+    }
+  } else if (by_logs) {
     // The range starts at what is still on disk, which reaches back to the last backup that truncated.
     plan.copy.first = cut.first_present;
     for (const database_info& d : databases) {

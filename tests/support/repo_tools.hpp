@@ -181,10 +181,11 @@ class repo_restorer final : public contrail::restorer {
   std::function<std::vector<std::string>(std::vector<std::string>)> names;
   std::vector<std::string> held;
   int holding = 0;
+  std::size_t links = 1;   ///< sets in the chain that it expects
 
   std::string_view engine() const noexcept override { return "fake"; }
   asio::awaitable<void> check_chain(std::vector<std::shared_ptr<const contrail::manifest>> chain) override {
-    if (chain.size() != 1) throw std::logic_error("chain");
+    if (chain.size() != links) throw std::logic_error("chain");
     if (on_check) on_check();
     co_return;
   }

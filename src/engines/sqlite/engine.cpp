@@ -181,7 +181,7 @@ asio::awaitable<std::shared_ptr<void>> sqlite_engine::claim() {
 
 asio::awaitable<std::unique_ptr<pin>> sqlite_engine::begin(begin_request request) {
   const auto core = impl_->core;
-  if (request.what == kind::incremental || request.what == kind::differential) {
+  if (is_chained(request.what)) {
     fail(errc::invalid_backup, "begin the backup", core->database.string(), {}, "a full backup or a copy",
          std::string(to_string(request.what)) +
              ": SQLite keeps no log between two backups from which one could be made; take a full backup instead");

@@ -30,7 +30,7 @@ sqlite::engine_state state_of(const std::vector<std::shared_ptr<const manifest>>
   if (set.engine != "sqlite") {
     fail(errc::set_damaged, "check the set " + set.set, {}, {}, "a set of the engine sqlite", set.engine);
   }
-  if (set.what != kind::full && set.what != kind::copy) {
+  if (is_chained(set.what)) {
     fail(errc::missing_full_backup, "check the set " + set.set, {}, {}, "a full set or a copy", std::string(to_string(set.what)));
   }
   return sqlite::engine_state::read(set.engine_state);
