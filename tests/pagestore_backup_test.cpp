@@ -12,6 +12,7 @@
 
 #include <fstream>
 #include <functional>
+#include <numeric>
 
 using namespace contrail::pagestore;
 using contrail::backup_options;
@@ -115,4 +116,38 @@ TEST_CASE("pagestore_backup: a full backup is restored to the state at the end o
       CHECK(found == expected);
     }
   });
+}
+
+TEST_CASE("pagestore_backup: the store counts how long pages were kept from its writer", "[pagestore_backup]") {
+  temp_directory dir;
+  std::uint64_t asked = 0;
+  statistics before, after;
+  with_store(in(dir / "store"), [&](asio::any_io_executor ex, instance& store) -> asio::awaitable<void> {
+    const database a = co_await store.create("a.db");
+    for (unsigned i = 0; i < 20; ++i) {
+      const page_no n = co_await add(store, a, words(i, 0));
+      static_cast<void>(n);
+    }
+    before = co_await store.counters();
+    directory_repository repository(ex, dir / "repo");
+    contrail::progress seen;
+    backup_options options;
+    options.reads.hold = contrail::hold_policy::always;
+    options.progress = &seen;
+    const backup_report report = co_await contrail::backup(store.backup_engine(), repository, options);
+    CHECK_FALSE(report.recorded);
+    after = co_await store.counters();
+    asked = seen.reads.holds;
+  });
+  const auto sum = [](const statistics& s) { return std::accumulate(s.holds.begin(), s.holds.end(), std::uint64_t{0}); };
+  CHECK(sum(before) == 0);
+  CHECK(before.longest_hold_us == 0);
+  CHECK(asked > 0);
+  CHECK(sum(after) == asked);
+  // The longest one is in the last group that is not empty.
+  std::size_t last = 0;
+  for (std::size_t k = 0; k < after.holds.size(); ++k)
+    if (after.holds[k] != 0) last = k;
+  CHECK((after.longest_hold_us >> last) == 0);
+  CHECK((last == 0 || (after.longest_hold_us >> (last - 1)) == 1));
 }

@@ -260,10 +260,10 @@ TEST_CASE("pagestore database file: pages, and the end of the file", "[pagestore
       back.assign(4096, std::byte{7});
       co_await file.read(9, asio::buffer(back));
       CHECK(all_zero(back));
-      co_await file.extend(9);
+      co_await file.extend(4, 9);
       const std::uint64_t grown = co_await file.bytes();
       CHECK(grown == 11 * 4096U);
-      co_await file.extend(5);
+      co_await file.extend(4, 5);
       const std::uint64_t same = co_await file.bytes();
       CHECK(same == grown);
       co_await file.cut(4);
@@ -274,4 +274,27 @@ TEST_CASE("pagestore database file: pages, and the end of the file", "[pagestore
   INFO(got.text());
   CHECK(got.good());
   CHECK(disk.after_crash(sweep::crash_mode::worst).read_file("/store/a.db").size() == 6 * 4096);
+}
+
+TEST_CASE("pagestore database file: a sync that fails takes along all that are asked for beside it and after it", "[pagestore_database_file]") {
+  simulated_disk disk = disk_with(first_header());
+  contrail::io::disk_fault fault;
+  fault.what = contrail::io::disk_request::sync;
+  disk.add(fault);
+  unsigned failures = 0;
+  const sweep::result got = sweep::run_plain(disk, [&failures](file_system fs) {
+    return [](file_system files, unsigned& failed) -> asio::awaitable<void> {
+      database_file file = co_await database_file::open(files, "/store/a.db", 4096);
+      const auto ex = co_await asio::this_coro::executor;
+      const auto count = [&failed](std::exception_ptr e) { failed += e ? 1U : 0U; };
+      asio::co_spawn(ex, file.sync(), count);
+      asio::co_spawn(ex, file.sync(), count);
+      const std::function<void(database_header&)> change = [](database_header& h) { h.dbtime = 7; };
+      asio::co_spawn(ex, file.update(change), count);
+      for (unsigned turns = 0; failed != 3 && turns < 1000; ++turns) co_await asio::post(ex, asio::use_awaitable);
+      co_await file.sync();
+    }(fs, failures);
+  });
+  CHECK(failures == 3);
+  CHECK(got.code() == std::errc::io_error);
 }

@@ -256,6 +256,75 @@ TEST_CASE("pagestore_failure: a database that grows, and whose sync then says th
   });
 }
 
+// What the file then shows is in memory alone.
+TEST_CASE("pagestore_failure: room that a failed growth has left is not taken for granted by the next instance", "[pagestore]") {
+  simulated_disk disk;
+  constexpr std::uint32_t owned = 16;
+  const auto grow = [](instance& store, database d) -> asio::awaitable<void> {
+    transaction t = store.begin();   // rolled back: nothing is written behind the old end
+    for (std::uint32_t i = 0; i < owned; ++i) {
+      const page_no n = co_await t.allocate(d);
+      CHECK(n != 0);
+    }
+  };
+  on(disk, small(), [&](instance& store) -> asio::awaitable<void> {
+    const database d = co_await store.create("a.db");
+    disk_fault fault;
+    fault.what = disk_request::sync;
+    fault.path = "a.db";
+    disk.add(fault);
+    const std::error_code code = co_await code_of(grow(store, d));
+    CHECK(code == std::errc::io_error);
+    const std::error_code ended = co_await code_of(store.terminate());
+    CHECK(ended == errc::instance_unavailable);
+  });
+  CHECK(disk.read_file("/store/a.db").size() == (2 * owned + 2) * 4096);
+  on(disk, small(), [&](instance& store) -> asio::awaitable<void> {
+    const database d = co_await store.attach("a.db");
+    co_await grow(store, d);
+    const std::uint32_t now = co_await store.pages(d);
+    CHECK(now == 2 * owned);
+    co_await store.detach(d);
+  });
+  disk.crash(contrail::io::crash_mode::worst);
+  CHECK(disk.read_file("/store/a.db").size() == (2 * owned + 2) * 4096);
+}
+
+TEST_CASE("pagestore_failure: a commit that waits when a database fails is told that the instance has", "[pagestore]") {
+  contrail::io::disk_options options;
+  options.least_delay = options.most_delay = std::chrono::microseconds(50);   // in their order
+  simulated_disk disk(options);
+  on(disk, small(), [&](instance& store) -> asio::awaitable<void> {
+    const database d = co_await store.create("a.db");
+    const page_no n = co_await one_page(store, d, 1);
+    disk_fault fault;
+    fault.what = disk_request::sync;
+    fault.path = "a.db";
+    disk.add(fault);
+    const auto ex = co_await asio::this_coro::executor;
+    const auto grow = [](instance& in, database to) -> asio::awaitable<void> {
+      transaction t = in.begin();
+      while (true) {
+        const page_no m = co_await t.allocate(to);
+        CHECK(m != 0);
+      }
+    };
+    std::error_code growing, waiting;
+    auto grown = [&growing](std::exception_ptr, std::error_code ec) { growing = ec; };
+    asio::co_spawn(ex, code_of(grow(store, d)), std::move(grown));
+    const auto extended = [&disk] { return disk.log().back().what == disk_request::write && disk.log().back().bytes == 16 * 4096; };
+    while (!extended()) co_await asio::post(ex, asio::use_awaitable);
+    // The sync is asked for by now, and the log would need two operations.
+    transaction t = store.begin();
+    co_await t.write(d, n, 0, asio::buffer("new", 3));
+    auto committed = [&waiting](std::exception_ptr, std::error_code ec) { waiting = ec; };
+    asio::co_spawn(ex, code_of(commit_of(t, durability::durable)), std::move(committed));
+    while (!growing || !waiting) co_await asio::post(ex, asio::use_awaitable);
+    CHECK(growing == std::errc::io_error);
+    CHECK(waiting == errc::instance_unavailable);
+  });
+}
+
 TEST_CASE("pagestore_failure: pages that cannot be read are named, and the instance lives", "[pagestore]") {
   simulated_disk disk;
   page_no n = 0;

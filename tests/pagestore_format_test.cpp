@@ -71,7 +71,8 @@ database_header sample_header() {
 std::vector<attached_database> sample_list() {
   std::vector<attached_database> list(2);
   list[0].id = 3;
-  list[0].flags = 9;
+  list[0].flags = attached_no_more;
+  list[0].cleaned = make_lgpos(8, 0x1020);
   list[0].database = database_signature;
   list[0].dbtime = 77;
   list[0].path = "/db/a.edb";
@@ -158,7 +159,7 @@ std::vector<std::byte> block_of(const database_trailer& trailer) {
   return page;
 }
 
-constexpr auto first_entry = "0300000009000000080706050403020118171615141312114d0000000000000009002f64622f612e656462";
+constexpr auto first_entry = "0300000001000000080706050403020118171615141312114d0000000000000009002f64622f612e656462";
 constexpr auto second_entry = "0100000000000000282726252423222138373635343332314e00000000000000010062";
 
 }  // namespace
@@ -190,22 +191,22 @@ TEST_CASE("pagestore_format: the bytes of a database header", "[pagestore_format
 
 TEST_CASE("pagestore_format: the bytes of a log header", "[pagestore_format]") {
   const std::vector<std::byte> block = block_of(sample_log_header());
-  CHECK(block == golden(4096, {{0, "552b9753891893c6"},
+  CHECK(block == golden(4096, {{0, "8f3ce874ffcb52cb"},
                                {8, "4354524c50474c4701000000002000000000040000000000"},
                                {32, "28272625242322213837363534333231"},
                                {48, "0a000000001400006f0000000000000063000000000000004847464544434241"},
                                {80, "656462000200000000100000"},
-                               {128, first_entry},
+                               {128, first_entry}, {768, "2010000008000000"},
                                {788, second_entry}}));
-  CHECK(first_chain(block) == 0x6b1c17148491f2f9);
+  CHECK(first_chain(block) == 0x0b7c680c6c538b01);
 }
 
 TEST_CASE("pagestore_format: the bytes of a checkpoint", "[pagestore_format]") {
-  CHECK(block_of(sample_checkpoint()) == golden(4096, {{0, "c0d6c84a6655d62d"},
+  CHECK(block_of(sample_checkpoint()) == golden(4096, {{0, "6789f2ff3a0d4d79"},
                                                        {8, "4354524c5047434b01000000002000000900000000000000"},
                                                        {32, "28272625242322213837363534333231"},
                                                        {48, "201000000a0000006564620002000000"},
-                                                       {128, first_entry},
+                                                       {128, first_entry}, {768, "2010000008000000"},
                                                        {788, second_entry}}));
 }
 

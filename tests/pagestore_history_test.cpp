@@ -1,4 +1,5 @@
 #include "support/pagestore_scene.hpp"
+#include "support/pagestore_texts.hpp"
 #include "support/run.hpp"
 #include "support/temp_directory.hpp"
 
@@ -24,6 +25,7 @@
 
 using namespace contrail::pagestore;
 using contrail::errc;
+using namespace pagestore_texts;
 namespace fs = std::filesystem;
 
 namespace {
@@ -34,33 +36,6 @@ parameters in(const fs::path& directory) { return pagestore_scene::small_instanc
 void run(const std::function<asio::awaitable<void>(asio::any_io_executor)>& what) {
   asio::io_context context(1);
   run_on(context, 1, [&] { return what(context.get_executor()); });
-}
-
-asio::awaitable<page_no> add(instance& store, database d, std::string text) {
-  transaction t = store.begin();
-  const page_no n = co_await t.allocate(d);
-  co_await t.write(d, n, 0, asio::buffer(text));
-  const commit_info done = co_await t.commit();
-  static_cast<void>(done);
-  co_return n;
-}
-asio::awaitable<void> put(instance& store, database d, page_no n, std::string text) {
-  transaction t = store.begin();
-  co_await t.write(d, n, 0, asio::buffer(text));
-  const commit_info done = co_await t.commit();
-  static_cast<void>(done);
-}
-asio::awaitable<std::string> get(instance& store, database d, page_no n) {
-  transaction t = store.begin();
-  std::string out(3, '\0');
-  const std::size_t count = co_await t.read(d, n, 0, asio::buffer(out));
-  out.resize(count);
-  co_return out;
-}
-asio::awaitable<std::string> both(instance& store, database d, page_no one, page_no two) {
-  const std::string first = co_await get(store, d, one);
-  const std::string second = co_await get(store, d, two);
-  co_return first + " " + second;
 }
 
 asio::awaitable<void> back_up(asio::any_io_executor ex, instance& store, fs::path where) {
@@ -261,10 +236,10 @@ TEST_CASE("pagestore_history: what a database remembers of backups ends with the
     }
     instance fresh = co_await instance::open(ex, in(dir / "store"));
     x = co_await fresh.attach("x.db");
-    contrail::session_options chained;
-    chained.what = contrail::kind::incremental;
-    const std::error_code refused = co_await code_of(contrail::backup_session::begin(fresh.backup_engine(), chained));
-    CHECK(refused == errc::missing_full_backup);
+    co_await fresh.detach(x);
+    const store_facts other = co_await inspect(files, dir / "store");
+    CHECK_FALSE(other.databases.at(0).full);
+    x = co_await fresh.attach("x.db");
     co_await back_up(ex, fresh, dir / "second");
     co_await fresh.terminate();
     const store_facts after = co_await inspect(files, dir / "store");

@@ -1,4 +1,7 @@
+#include "engines/pagestore/log/log_files.hpp"
 #include "support/pagestore_scene.hpp"
+
+#include <contrail/engines/pagestore/inspect.hpp>
 
 #include <asio/post.hpp>
 #include <asio/use_awaitable.hpp>
@@ -220,5 +223,43 @@ TEST_CASE("pagestore_log_files: a next log that cannot be made is told with its 
     disk.crash(crash_mode::worst);
     const finding found = look(disk, how, of_page(n, last), true);
     CHECK(found.words() == "");
+  }
+}
+
+TEST_CASE("pagestore_log_files: an old log is used again only when each sector of it can be told from damage", "[pagestore_log_files]") {
+  simulated_disk disk;
+  parameters how = small_instance();
+  on(disk, how, [&](instance& store) -> asio::awaitable<void> {
+    const database d = co_await store.create("a.db");
+    const page_no n = co_await one_page(store, d, 5);
+    CHECK(n != 0);
+    co_await dropped(store.roll());
+  });
+  const std::string old = "/store/edb00001.log";
+  const std::string sound = disk.read_file(old);
+  REQUIRE(sound.size() == how.log_file_size);
+  const auto usable = [&](const std::string& bytes, std::uint32_t generation, bool other_logs = false) {
+    disk.write_file(old, bytes);
+    bool out = false;
+    run_bounded([&](asio::any_io_executor ex) -> asio::awaitable<void> {
+      contrail::io::file_system fs = disk.mount(ex);
+      disk.write_file(old, sound);
+      store_facts facts = co_await inspect(fs, "/store");
+      disk.write_file(old, bytes);
+      if (other_logs) ++facts.log.random;
+      out = co_await may_be_used_again(fs, old, how.log_file_size, generation, facts.log);
+    });
+    return out;
+  };
+  CHECK(usable(sound, 9));
+  CHECK_FALSE(usable(sound, 1));   // its own records would count
+  CHECK_FALSE(usable(sound.substr(512), 9));
+  CHECK_FALSE(usable(sound + sound.substr(512), 9));
+  CHECK_FALSE(usable(sound, 9, true));
+  for (const std::size_t at : {std::size_t{4096}, std::size_t{4700}, std::size_t{100000}, sound.size() - 1}) {
+    std::string rotten = sound;
+    rotten[at] = static_cast<char>(rotten[at] ^ 4);
+    INFO("byte " << at);
+    CHECK_FALSE(usable(rotten, 9));
   }
 }

@@ -330,7 +330,7 @@ TEST_CASE("pagestore recovery: databases come and go in the log", "[pagestore_re
   three.write(1);
   three.header.state = database_state::being_created;
   three.header.dbtime = three.dbtime;
-  s.log.about_database(record_type::create, three.record());
+  const lgpos created = s.log.about_database(record_type::create, three.record());
   s.log.batch();
   const std::string one_as_it_is = s.one.image();
 
@@ -350,7 +350,7 @@ TEST_CASE("pagestore recovery: databases come and go in the log", "[pagestore_re
     three.header.state = database_state::dirty;
     three.header.log = s.log.signature;
     three.header.min_required = three.header.max_required = three.header.max_committed = 1;
-    three.header.attached = s.log.tip();
+    three.header.attached = created;
     three.horizon = three.dbtime;
     commit(s.log, {edit(three, 7, change_kind::format), edit(s.two, 4, change_kind::format)});
     commit(s.log, {s.change(three, 7, "of three")});

@@ -52,8 +52,22 @@ class books {
   explicit books(std::uint64_t seed) : random(seed) {}
   std::mt19937_64 random;
   std::vector<std::pair<std::string, database>> databases;   ///< name in a set, and number
+  std::vector<unsigned> usable;                              ///< of these, by index; empty: all
   bool stop = false;
   std::uint64_t commits = 0;
+
+  unsigned any_database() {
+    const std::uint64_t n = any(usable.empty() ? databases.size() : usable.size());
+    return usable.empty() ? static_cast<unsigned>(n) : usable[static_cast<std::size_t>(n)];
+  }
+  /// After a crash: those that are not in what was found are gone. False: no moment was like that.
+  bool cut_to(const state& found) {
+    while (newest() != found) {
+      if (history_.empty()) return false;
+      history_.erase(std::prev(history_.end()));
+    }
+    return true;
+  }
 
   void remember(lgpos at, const std::map<key, std::optional<std::uint64_t>>& changes) {
     ++commits;
@@ -96,7 +110,7 @@ inline asio::awaitable<void> one_transaction(instance& store, books& b) {
   std::map<key, std::optional<std::uint64_t>> changes;
   const std::uint64_t count = 1 + b.any(4);
   for (std::uint64_t i = 0; i < count; ++i) {
-    const auto db = static_cast<unsigned>(b.any(b.databases.size()));
+    const unsigned db = b.any_database();
     const database in = b.databases[db].second;
     const state now = b.newest();
     std::vector<page_no> there;

@@ -52,6 +52,7 @@ struct counts {
   std::uint64_t creates = 0, attaches = 0, detaches = 0, clean_ends = 0;
   std::uint64_t faults = 0, failed_syncs = 0, died = 0, lived_on = 0, log_disk_full = 0, data_disk_full = 0, refused_opens_by_faults = 0;
   std::uint64_t absent_refused = 0, absent_skipped = 0, logs_removed = 0, logs_removed_refused = 0, new_log_sets = 0;
+  std::uint64_t dropped = 0, put_back = 0;
 
   template <typename Each>
   void each(Each f) {   // (name, value)
@@ -64,7 +65,7 @@ struct counts {
     f("instances stopped by faults", died), f("instances that lived on", lived_on), f("answers -529", log_disk_full);
     f("answers -1808", data_disk_full), f("opens that faults ended", refused_opens_by_faults), f("absent databases refused", absent_refused);
     f("absent databases skipped", absent_skipped), f("current logs removed", logs_removed), f("of them refused", logs_removed_refused);
-    f("new log sets", new_log_sets);
+    f("new log sets", new_log_sets), f("databases dropped", dropped), f("copies put back", put_back);
   }
 };
 

@@ -39,7 +39,7 @@ inline std::map<std::string, std::string> world::contents() const {
 
 inline void world::look_before() {
   for (unsigned i = 0; i < entries_.size(); ++i) {
-    entries_[i].attached = entries_[i].leaving = false;
+    entries_[i].attached = entries_[i].leaving = entries_[i].unsure = false;
     entries_[i].clean.reset();
     if (!disk_.exists(path_of(i))) continue;
     const raw_database there = look_at_database(disk_.read_file(path_of(i)));
@@ -304,10 +304,14 @@ inline asio::awaitable<void> world::change_databases(instance& store) {
   if (i == away_ || e.leaving) co_return;
   if (e.attached) {
     co_await detach_one(store, i);
+  } else if (e.made && replace_file(i)) {
+    co_return;
   } else if (e.made) {
     begin_mark(place::attaching);
     const std::size_t mine = marks_.size() - 1;
+    e.unsure = true;
     const database id = co_await store.attach(name_of(i));
+    e.unsure = false;
     marks_[mine].end = disk_.operations() - begun_at_;
     e.id = id;
     e.attached = true;
@@ -323,6 +327,26 @@ inline asio::awaitable<void> world::change_databases(instance& store) {
     e.leaving = false;
     ++sums_.creates;
   }
+}
+
+// Of one that is not attached, by somebody who knows what he does: it is dropped, and its name free again, or an older copy takes its place.
+inline bool world::replace_file(unsigned i) {
+  entry& e = entries_[i];
+  const auto what = any(5);
+  if (e.unsure) return false;
+  if (what == 0) {
+    disk_.remove(path_of(i));
+    model_.forget(i);
+    e.made = false;
+    ++sums_.dropped;
+  } else if (what < 3 && !e.copy.empty()) {
+    disk_.write_file(path_of(i), e.copy);
+    model_.put_back(i, e.copied);
+    ++sums_.put_back;
+  } else {
+    return false;
+  }
+  return true;
 }
 
 inline asio::awaitable<void> world::detach_one(instance& store, unsigned i) {
@@ -355,6 +379,11 @@ inline asio::awaitable<void> world::detach_one(instance& store, unsigned i) {
   ++sums_.detaches;
   simulated_disk left = disk_.after_crash(crash_mode::worst);
   require_clean(i, left);
+  if (any(2) != 0) co_return;
+  e.copy = left.read_file(path_of(i));
+  e.copied.clear();
+  for (const auto& [k, stamp] : model_.newest())
+    if (k.first == i) e.copied.emplace(k, stamp);
 }
 
 inline asio::awaitable<void> world::mend(asio::any_io_executor ex, std::chrono::milliseconds after) {

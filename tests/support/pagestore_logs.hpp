@@ -200,6 +200,8 @@ class known_database {
     out.page_size = page_size_;
     out.pages = header.pages;
     out.dbtime = dbtime;
+    out.cleaned = header.cleaned;
+    out.log = header.log;
     out.path = what.path;
     return out;
   }

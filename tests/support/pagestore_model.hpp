@@ -73,6 +73,16 @@ class model {
   void expect_nothing() { pending_.reset(); }
   lgpos last() const { return history_.empty() ? lgpos{} : history_.rbegin()->first; }
 
+  /// All pages that it knows anything of.
+  std::set<key> touched() const {
+    std::set<key> out;
+    for (const auto& [k, stamp] : base_) out.insert(k);
+    for (const auto& [p, one] : history_)
+      for (const auto& [k, stamp] : one.changes) out.insert(k);
+    if (pending_)
+      for (const auto& [k, stamp] : pending_->changes) out.insert(k);
+    return out;
+  }
   /// What is committed now, as this process knows it.
   state newest() const {
     state s = base_;
@@ -84,6 +94,11 @@ class model {
     std::erase_if(base_, [=](const auto& one) { return one.first.first == database; });
     for (auto& [p, one] : history_) std::erase_if(one.changes, [=](const auto& c) { return c.first.first == database; });
     if (pending_) std::erase_if(pending_->changes, [=](const auto& c) { return c.first.first == database; });
+  }
+  /// It has this content from now on, and what it went through does not count: a copy was put in its place.
+  void put_back(unsigned database, const state& content) {
+    forget(database);
+    base_.insert(content.begin(), content.end());
   }
   /// Some state k, from the last that was confirmed to the last that was committed. Which one is fixed from now on.
   void settle(const state& found) {
@@ -164,6 +179,15 @@ inline raw_database look_at_database(const std::string& content) {
     std::memcpy(&stamp, page.data() + page_header_bytes, sizeof stamp);
     out.pages.emplace(n, stamp);
   }
+  return out;
+}
+
+/// Pages with data in them, sound or not.
+inline std::vector<page_no> data_pages(const std::string& content) {
+  std::vector<page_no> out;
+  const const_byte_span all = bytes_of(content);
+  for (page_no n = 1; page_offset(n, model_page_bytes) + model_page_bytes <= all.size(); ++n)
+    if (get_page_header(all.subspan(page_offset(n, model_page_bytes), model_page_bytes)).kind == page_kind::data) out.push_back(n);
   return out;
 }
 

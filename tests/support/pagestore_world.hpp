@@ -81,6 +81,9 @@ class world {
     bool leaving = false;        ///< no new transactions
     database id;
     std::optional<state> clean;  ///< what its file had when its header was clean before the store was opened
+    bool unsure = false;         ///< an attach has not answered well: the log may have it
+    std::string copy;            ///< of its file, from when it was detached once; empty: none
+    state copied;                ///< what that holds
   };
   enum class answer : std::uint8_t { given_up, dead };
 
@@ -95,6 +98,7 @@ class world {
   asio::awaitable<void> manage(instance& store, asio::any_io_executor ex, unsigned rounds);
   asio::awaitable<void> change_databases(instance& store);
   asio::awaitable<void> detach_one(instance& store, unsigned i);
+  bool replace_file(unsigned i);
   asio::awaitable<void> mend(asio::any_io_executor ex, std::chrono::milliseconds after);
   asio::awaitable<void> recycle(instance& store);
   void destroy_copies(const std::vector<contrail::io::disk_event>& before);
@@ -129,13 +133,26 @@ class world {
     co_return out;
   }
 
+  // Where something may be: in the file, or by what was committed. Elsewhere a page in eight is enough, for each "not allocated" is an exception
+  // that goes through many coroutines.
+  std::set<key> places() const {
+    std::set<key> out = model_.touched();
+    for (unsigned i = 0; i < entries_.size(); ++i) {
+      if (!entries_[i].attached) continue;
+      for (const page_no n : data_pages(disk_.read_file(path_of(i)))) out.emplace(i, n);
+    }
+    return out;
+  }
+
   asio::awaitable<state> all_pages(instance& store) {
     state found;
+    const std::set<key> likely = places();
     for (unsigned i = 0; i < entries_.size(); ++i) {
       if (!entries_[i].attached) continue;
       const std::uint32_t pages = co_await store.pages(entries_[i].id);
       transaction t = store.begin();
       for (page_no n = 2; n <= pages; ++n) {
+        if (likely.count(key(i, n)) == 0 && any(8) != 0) continue;
         const auto stamp = co_await stamp_of(t, key(i, n));
         if (stamp) found.emplace(key(i, n), *stamp);
       }

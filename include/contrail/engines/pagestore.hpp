@@ -8,6 +8,7 @@
 #include <asio/any_io_executor.hpp>
 #include <asio/awaitable.hpp>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -40,6 +41,9 @@ struct statistics {
   std::uint64_t images = 0, deltas = 0;
   std::uint64_t pages_read = 0, pages_written = 0;
   std::uint64_t rolls = 0, rounds = 0;
+  /// Ranges that a backup has kept from the page writer, by how long: the k-th counts those below 2^k microseconds, the last one all others.
+  std::array<std::uint64_t, 24> holds{};
+  std::uint64_t longest_hold_us = 0;
   std::uint64_t invariants_broken = 0;   ///< always 0, or there is a bug; asserted in debug builds
 };
 

@@ -9,6 +9,7 @@
 #include "async/file_calls.hpp"
 
 #include <asio/cancellation_state.hpp>
+#include <asio/error.hpp>
 #include <asio/this_coro.hpp>
 
 #include <algorithm>
@@ -87,6 +88,7 @@ asio::awaitable<database_file> database_file::open(io::file_system fs, std::file
   out.second_in_force_ = header.second;
   out.half_updated_ = !header.both;
   out.updating_ = std::make_unique<detail::async_mutex>();
+  out.syncing_ = std::make_unique<detail::async_mutex>();
   co_return out;
 }
 
@@ -97,6 +99,7 @@ asio::awaitable<database_file> database_file::create(io::file_system fs, std::fi
   out.name_ = io::to_text(out.path_);
   out.header_ = header;
   out.updating_ = std::make_unique<detail::async_mutex>();
+  out.syncing_ = std::make_unique<detail::async_mutex>();
   io::open_options options;
   options.mode = io::access::read_write;
   options.create = true;
@@ -113,7 +116,7 @@ asio::awaitable<database_file> database_file::create(io::file_system fs, std::fi
     co_await write_whole(out.file_, header.page_size, content, operation, out.name_);
     const std::uint64_t end = (std::uint64_t{header.pages} + 2) * header.page_size;
     co_await write_zeros(out.file_, std::uint64_t{2} * header.page_size, end, operation, out.name_);
-    co_await sync_file(out.file_, operation, out.name_);
+    co_await out.sync();
     const std::filesystem::path directory = calls::directory_of(out.path_);
     const std::error_code ec = co_await calls::sync_directory(fs, directory);
     calls::check(ec, operation, directory);
@@ -141,7 +144,8 @@ asio::awaitable<void> database_file::update(std::function<void(database_header&)
   encode_header(next, page);
   const twin_place place = header_place(next.page_size);
   header_in_doubt_ = true;
-  co_await write_twins(file_, place, std::move(page), !second_in_force_, "write database header", name_);
+  std::function<asio::awaitable<void>()> sync_this = [this] { return sync(); };
+  co_await write_twins(file_, std::move(sync_this), place, std::move(page), !second_in_force_, "write database header", name_);
   header_in_doubt_ = half_updated_ = false;
   header_ = std::move(next);
   second_in_force_ = false;   // both are
@@ -177,12 +181,17 @@ asio::awaitable<void> database_file::read_checked(page_no n, asio::mutable_buffe
   }
 }
 
-asio::awaitable<void> database_file::sync() { co_await sync_file(file_, "sync database", name_); }
+asio::awaitable<void> database_file::sync() {
+  const detail::async_mutex::guard alone = co_await syncing_->lock();
+  if (sync_failure_) fail(sync_failure_, "sync database", name_, {}, "no failure before", "an earlier sync that failed, and may have lost pages");
+  const std::error_code ec = co_await calls::sync(file_);
+  if (ec && ec != asio::error::operation_aborted) sync_failure_ = ec;   // one that was called off was not done, and lost nothing
+  if (ec) fail(ec, "sync database", name_);
+}
 
-asio::awaitable<void> database_file::extend(std::uint32_t pages) {
-  const std::uint64_t now = co_await bytes();
+asio::awaitable<void> database_file::extend(std::uint32_t owned, std::uint32_t pages) {
+  const std::uint64_t now = (std::uint64_t{owned} + 2) * header_.page_size;
   const std::uint64_t wanted = (std::uint64_t{pages} + 2) * header_.page_size;
-  if (now >= wanted) co_return;
   co_await write_zeros(file_, now, wanted, "extend database", name_);
 }
 
@@ -203,7 +212,7 @@ asio::awaitable<void> database_file::cut(std::uint32_t pages) {
   const std::uint64_t wanted = (std::uint64_t{pages} + 2) * header_.page_size;
   const std::error_code ec = co_await calls::resize(file_, wanted);
   if (ec) fail(ec, "cut database", name_, wanted);
-  co_await sync_file(file_, "cut database", name_);
+  co_await sync();
 }
 
 }  // namespace contrail::pagestore

@@ -14,6 +14,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <system_error>
 
 /// The file of one database: its header twins and its pages. One strand.
 namespace contrail::pagestore {
@@ -45,10 +46,13 @@ class database_file {
   [[nodiscard]] asio::awaitable<void> write(page_no n, asio::const_buffer page);
   /// `read`, and what a page of this database must be: -1018, -1118 with file, offset and cause. A blank page is good.
   [[nodiscard]] asio::awaitable<void> read_checked(page_no n, asio::mutable_buffer page);
+  /// One at a time; after one that failed, so do all later ones and all that waited. Of what was written before that one nobody knows what
+  /// is on the disk, and the system may say "done" when it is asked again, also to somebody who asks at the same time.
   [[nodiscard]] asio::awaitable<void> sync();
-  /// Writes zero pages until the file holds `pages` pages (and the two of the header); never cuts, and does not sync.
-  [[nodiscard]] asio::awaitable<void> extend(std::uint32_t pages);
-  /// The same by its length alone: what was never written reads as zeros, and takes no room where files may have holes.
+  /// Writes zero pages behind the first `owned` ones until the file holds `pages` pages (and the two of the header), also where there seem to
+  /// be some: an earlier attempt may have failed, and then they are not on the disk. Never cuts, and does not sync.
+  [[nodiscard]] asio::awaitable<void> extend(std::uint32_t owned, std::uint32_t pages);
+  /// Until the file holds `pages` pages by its length alone: what was never written reads as zeros, and takes no room where files may have holes.
   [[nodiscard]] asio::awaitable<void> stretch(std::uint32_t pages);
   [[nodiscard]] asio::awaitable<std::uint64_t> bytes();
   /// Cuts to the header and `pages` pages, synced.
@@ -63,7 +67,8 @@ class database_file {
   bool second_in_force_ = false;
   bool header_in_doubt_ = false;
   bool half_updated_ = false;
-  std::unique_ptr<detail::async_mutex> updating_;
+  std::unique_ptr<detail::async_mutex> updating_, syncing_;
+  std::error_code sync_failure_;
 };
 
 }  // namespace contrail::pagestore

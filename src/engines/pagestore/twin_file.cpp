@@ -19,15 +19,15 @@ asio::awaitable<twin_copies> read_twins(io::random_access_file& file, twin_place
   co_return out;
 }
 
-asio::awaitable<void> write_twins(io::random_access_file& file, twin_place place, std::vector<std::byte> block, bool second_first,
-                                  std::string operation, std::string name) {
+asio::awaitable<void> write_twins(io::random_access_file& file, std::function<asio::awaitable<void>()> sync, twin_place place,
+                                  std::vector<std::byte> block, bool second_first, std::string operation, std::string name) {
   const std::uint64_t one = second_first ? place.second : place.first;
   const std::uint64_t other = second_first ? place.first : place.second;
   const asio::const_buffer content = asio::buffer(block);
   co_await write_whole(file, one, content, operation, name);
-  co_await sync_file(file, operation, name);
+  co_await sync();
   co_await write_whole(file, other, content, operation, name);
-  co_await sync_file(file, operation, name);
+  co_await sync();
 }
 
 }  // namespace contrail::pagestore

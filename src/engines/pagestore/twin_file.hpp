@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -30,8 +31,8 @@ struct twin_copies {
                                                       std::string name);
 
 /// Writes `block` over the copy that is not in force, syncs, then over the other one, and syncs. `second_first`: which one is written first.
-/// Only when it has returned may anything rely on the update. A failed sync is not repeated.
-[[nodiscard]] asio::awaitable<void> write_twins(io::random_access_file& file, twin_place place, std::vector<std::byte> block,
-                                                bool second_first, std::string operation, std::string name);
+/// Only when it has returned may anything rely on the update. A failed sync is not repeated. `sync`: of that file.
+[[nodiscard]] asio::awaitable<void> write_twins(io::random_access_file& file, std::function<asio::awaitable<void>()> sync, twin_place place,
+                                                std::vector<std::byte> block, bool second_first, std::string operation, std::string name);
 
 }  // namespace contrail::pagestore

@@ -64,6 +64,11 @@ struct database_totals {
   std::uint64_t pages = 0, data = 0, free = 0, maps = 0, blank = 0;
 };
 
+/// Looks at both copies of the checkpoint and of each database's header. One that is not whole is told to `damaged` where the store ended
+/// well (all of its databases are clean), for a crash may leave one so and loses nothing by it; two that are not always are. A missing
+/// checkpoint counts as such. Before the store is opened: that mends them.
+[[nodiscard]] asio::awaitable<void> check_twins(io::file_system files, store_facts of, std::function<void(const found_damage&)> damaged);
+
 /// Reads a database that nobody has open from front to back: the header, every page's checksum, number, owner and age, and the maps against the
 /// kinds of the pages. Each damage is told to `damaged`. Fails with `errc::database_corrupted` when it is none. Memory: 1 MiB.
 [[nodiscard]] asio::awaitable<database_totals> check_database(io::file_system files, std::filesystem::path path,

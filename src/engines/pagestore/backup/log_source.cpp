@@ -52,6 +52,7 @@ asio::awaitable<std::unique_ptr<source>> open_log_source(io::file_system fs, log
   io::open_options how;
   how.cache = io::caching::neutral;
   calls::opened opened = co_await calls::open(fs, what.path, how);
+  if (calls::is_missing(opened.ec)) fail(errc::missing_file_to_backup, "copy log", io::to_text(what.path), {}, "the log", "no such file");
   calls::check(opened.ec, "copy log", what.path);
   std::string name = io::to_text(what.path);
   const std::uint64_t bytes = opened.file.facts().bytes;

@@ -17,16 +17,59 @@ namespace contrail {
 
 namespace {
 
-pagestore::set_state state_of(const std::vector<std::shared_ptr<const manifest>>& chain) {
-  if (chain.size() != 1 || !chain.front()) {
-    fail(errc::invalid_backup_sequence, "check the chain of sets", {}, {}, "one full set or copy", std::to_string(chain.size()) + " sets");
-  }
-  const manifest& set = *chain.front();
+constexpr const char* check_operation = "check the chain of sets";
+
+std::string number(std::uint64_t value) { return std::to_string(value); }
+
+pagestore::set_state state_of(const manifest& set) {
   if (set.engine != "pagestore") fail(errc::set_damaged, "check the set " + set.set, {}, {}, "a set of the engine pagestore", set.engine);
-  if (set.what != kind::full && set.what != kind::copy) {
-    fail(errc::missing_full_backup, "check the set " + set.set, {}, {}, "a full set or a copy", std::string(to_string(set.what)));
+  pagestore::set_state out = pagestore::set_state::read(set.engine_state);
+  if (out.mark == set.at.position) return out;
+  fail(errc::set_damaged, "check the set " + set.set, {}, {}, "the mark " + number(out.mark), number(set.at.position));
+}
+
+// Each goes on with the logs of one and the same store where the one before it ends, which is the one that it was built on.
+void require_link(const manifest& before, const pagestore::set_state& reached, const manifest& set, const pagestore::set_state& state) {
+  const std::string which = "set " + set.set;
+  const auto another = [&](const std::string& expected, const std::string& found) {
+    fail(errc::invalid_backup_sequence, check_operation, which, {}, expected, found);
+  };
+  if (!is_chained(set.what)) another("an incremental or differential set", std::string(to_string(set.what)));
+  if (before.what != kind::full && (set.what == kind::differential || before.what != kind::incremental)) {
+    another(set.what == kind::differential ? "one behind a full set" : "one behind a full or incremental set", std::string(to_string(before.what)));
   }
-  return pagestore::set_state::read(set.engine_state);
+  if (set.parent != before.set || set.parent_mark != before.at) another("one that was built on set " + before.set, "one of set " + set.parent);
+  if (state.base_name != reached.base_name || state.page_size != reached.page_size || state.log_file_size != reached.log_file_size ||
+      state.log != reached.log) {
+    another("logs of the same store", "those of another one");
+  }
+  if (!state.databases.empty()) another("logs alone", number(state.databases.size()) + " databases");
+  if (state.low > reached.high + 1) {
+    fail(errc::missing_restore_log_files, check_operation, which, {}, "logs from generation " + number(reached.high + 1) + " on",
+         "generation " + number(state.low) + " is the first");
+  }
+  if (state.low != reached.high + 1) {
+    another("logs from generation " + number(reached.high + 1) + " on", "generation " + number(state.low) + " is the first; it is in two sets");
+  }
+}
+
+/// Of the full set, with the logs of all.
+pagestore::set_state state_of(const std::vector<std::shared_ptr<const manifest>>& chain) {
+  for (const std::shared_ptr<const manifest>& set : chain) {
+    if (!set) fail(errc::invalid_backup_sequence, check_operation, {}, {}, "sets", "none");
+  }
+  if (chain.empty()) fail(errc::invalid_backup_sequence, check_operation, {}, {}, "a full set or a copy", "none");
+  const manifest& first = *chain.front();
+  if (is_chained(first.what)) {
+    fail(errc::missing_full_backup, check_operation, "set " + first.set, {}, "a full set or a copy", std::string(to_string(first.what)));
+  }
+  pagestore::set_state out = state_of(first);
+  for (std::size_t i = 1; i < chain.size(); ++i) {
+    const pagestore::set_state next = state_of(*chain[i]);
+    require_link(*chain[i - 1], out, *chain[i], next);
+    out.high = next.high;
+  }
+  return out;
 }
 
 }  // namespace
@@ -55,7 +98,9 @@ asio::awaitable<std::vector<std::string>> pagestore_restorer::recover(const reco
     fail(errc::set_incomplete, "recover the set", io::to_text(work.directory), {}, expected, found);
   };
   std::map<std::string, file_role> present;
-  for (const restored_file& f : work.files) present.emplace(f.name, f.role);
+  for (const restored_file& f : work.files) {
+    if (!present.emplace(f.name, f.role).second) incomplete("each file once", f.name + " twice");
+  }
   pagestore::copied_set copy;
   copy.logs = work.directory;
   copy.base_name = state.base_name;
@@ -113,8 +158,7 @@ asio::awaitable<std::shared_ptr<void>> pagestore_restorer::hold_target(std::file
   calls::check(all.ec, "replace the database", directory);
   for (const io::entry& e : all.entries) {
     const std::string name = io::to_text(e.name);
-    const bool ours = name.size() > 4 && pagestore::is_base_name(name.substr(0, 3)) && (name.ends_with(".log") || name.substr(3) == ".chk");
-    if (!ours) continue;
+    if (!pagestore::base_of(name)) continue;
     fail(errc::database_locked, "replace the database", io::to_text(file), {}, "a directory without the logs of a store",
          name + "; restore into another directory, or end that store and remove its logs and checkpoint first");
   }

@@ -65,6 +65,7 @@ class page_cache {
   /// No write of these pages begins from now on until `release`; returns when none runs any more, which is one write to the disk at most.
   [[nodiscard]] asio::awaitable<void> hold(page_holds::range pages);
   void release(const page_holds::range& pages) noexcept;
+  const page_holds& holds() const noexcept { return holds_; }
   /// Forgets the pages of a database that is detached; all of them are in the file.
   void drop(std::uint8_t id);
   /// Waiters are let go with `errc::instance_unavailable`; nothing is written any more.

@@ -21,15 +21,6 @@ namespace {
 constexpr unsigned deepest = 8;   ///< folders below the store's directory
 constexpr const char* operation = "look at the store";
 
-/// The base name of a log or checkpoint.
-std::optional<std::string> base_of(const std::string& name) {
-  if (name.size() < 7) return std::nullopt;
-  const std::string base = name.substr(0, 3);
-  if (!is_base_name(base)) return std::nullopt;
-  const bool ours = name == current_log_name(base) || name == checkpoint_name(base) || generation_of(base, name).has_value();
-  return ours ? std::optional(base) : std::nullopt;
-}
-
 std::optional<remembered_backup> remembered(const backup_record& r) {
   if (r.low == 0) return std::nullopt;
   remembered_backup out;
@@ -123,7 +114,9 @@ asio::awaitable<void> looker::look_at_logs() {
   const checkpoint_state checkpoint = co_await read_checkpoint(fs_, out_.how);
   if (!checkpoint.in_force) co_return;
   out_.checkpoint = checkpoint.in_force->redo;
-  for (const attached_database& a : checkpoint.in_force->attached) named_.insert(a.path);
+  for (const attached_database& a : checkpoint.in_force->attached) {
+    if (a.flags != attached_apart) named_.insert(a.path);
+  }
 }
 
 asio::awaitable<void> looker::look_at_file(std::filesystem::path relative) {
@@ -134,7 +127,7 @@ asio::awaitable<void> looker::look_at_file(std::filesystem::path relative) {
   try {
     const database_file file = co_await database_file::open(fs_, out_.how.directory / relative, 0);
     tell(one, file.header());
-    ours = true;
+    ours = named || file.header().state != database_state::being_created;   // the remains of a creation that was cut short
   } catch (const error& e) {
     one.problem = e.what();   // of a file that the logs do not name: something else
   }
@@ -148,7 +141,12 @@ asio::awaitable<void> looker::look_at_databases(std::filesystem::path below, uns
     const std::filesystem::path relative = below / e.name;
     if (e.type == io::entry_type::directory && depth < deepest) co_await look_at_databases(relative, depth + 1);
     const std::string name = io::to_text(e.name);
-    const bool log = base_of(name) || name == prepared_log_name(out_.how.base_name) || name == lock_name(out_.how.base_name);
+    const std::optional<std::string> other = depth == 0 ? std::nullopt : base_of(name);
+    if (other && name != current_log_name(*other)) {   // which may be any program's
+      fail(errc::invalid_parameter, operation, io::to_text(out_.how.directory), {}, "one store",
+           "another one, or a backup set, in " + io::to_text(below) + "; name that, or keep it elsewhere");
+    }
+    const bool log = base_of(name) || name == prepared_log_name(out_.how.base_name) || name == lock_name(out_.how.base_name) || name.ends_with(unfinished_suffix);
     if (e.type == io::entry_type::file && !log) co_await look_at_file(relative);
   }
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cstring>
 #include <optional>
 
 #define XXH_INLINE_ALL
@@ -16,7 +17,8 @@ std::uint64_t checksum(std::uint64_t seed, const_byte_span content) noexcept {
 }
 
 bool all_zero(const_byte_span content) noexcept {
-  return std::all_of(content.begin(), content.end(), [](std::byte b) { return b == std::byte{0}; });
+  // Zeros are equal to what stands one further: comparing memory is many times as fast as a loop over bytes.
+  return content.empty() || (content[0] == std::byte{0} && std::memcmp(content.data(), content.data() + 1, content.size() - 1) == 0);
 }
 
 void seal_block(byte_span block) noexcept { store<std::uint64_t>(block, 0, checksum(0, block.subspan(8))); }

@@ -14,7 +14,7 @@ struct checkpoint_block {
   signature log;
   lgpos redo;
   std::array<char, 4> base_name{};
-  std::vector<attached_database> attached;   ///< with their dbtime at `redo`
+  std::vector<attached_database> attached;   ///< with their dbtime at `redo`; and some that were let go of, which are flagged
   friend bool operator==(const checkpoint_block&, const checkpoint_block&) = default;
 };
 

@@ -34,10 +34,11 @@ constexpr std::size_t database_at = 8;
 constexpr std::size_t dbtime_at = 24;
 constexpr std::size_t path_length_at = 32;
 constexpr std::size_t path_at = 34;
-static_assert(path_at + longest_database_path <= attached_bytes && list_at + most_databases * attached_bytes <= log_header_bytes);
+constexpr std::size_t cleaned_at = 640;
+static_assert(path_at + longest_database_path <= cleaned_at && cleaned_at + 8 <= attached_bytes && list_at + most_databases * attached_bytes <= log_header_bytes);
 
 bool in_bounds(const attached_database& entry) noexcept {
-  return entry.id >= 1 && entry.id <= most_databases && !entry.path.empty() && entry.path.size() <= longest_database_path;
+  return entry.id >= 1 && entry.id <= most_databases && entry.flags <= attached_apart && !entry.path.empty() && entry.path.size() <= longest_database_path;
 }
 
 bool in_bounds(const std::vector<attached_database>& list) noexcept {
@@ -78,6 +79,7 @@ void encode_attached(const std::vector<attached_database>& list, byte_span block
     store<std::uint64_t>(to, dbtime_at, entry.dbtime);
     store<std::uint16_t>(to, path_length_at, static_cast<std::uint16_t>(entry.path.size()));
     put_text(to, path_at, entry.path);
+    store<std::uint64_t>(to, cleaned_at, entry.cleaned.value);
   }
 }
 
@@ -89,7 +91,7 @@ std::optional<std::vector<attached_database>> decode_attached(const_byte_span bl
   for (std::size_t i = 0; i < count; ++i) {
     const const_byte_span from = block.subspan(list_at + i * attached_bytes, attached_bytes);
     const std::size_t length = load<std::uint16_t>(from, path_length_at);
-    if (length > longest_database_path || !all_zero(from.subspan(path_at + length))) {
+    if (length > longest_database_path || !all_zero(from.subspan(path_at + length, cleaned_at - path_at - length)) || !all_zero(from.subspan(cleaned_at + 8))) {
       return std::nullopt;
     }
     list[i].id = load<std::uint32_t>(from, 0);
@@ -97,6 +99,7 @@ std::optional<std::vector<attached_database>> decode_attached(const_byte_span bl
     list[i].database = get_signature(from, database_at);
     list[i].dbtime = load<std::uint64_t>(from, dbtime_at);
     list[i].path = get_text(from, path_at, length);
+    list[i].cleaned.value = load<std::uint64_t>(from, cleaned_at);
   }
   if (!in_bounds(list) || !all_zero(block.subspan(list_at + count * attached_bytes, log_header_bytes - list_at - count * attached_bytes))) {
     return std::nullopt;

@@ -22,17 +22,20 @@ constexpr bool is_log_file_size(std::uint64_t bytes, std::uint32_t page_size) no
 /// Three characters of a base name and a NUL?
 bool is_stored_base_name(const std::array<char, 4>& name) noexcept;
 
-/// A database that was attached when the file began, or at a checkpoint.
+/// A database that was attached when the file began, or at a checkpoint; there also one that was let go of and may be attached again.
 struct attached_database {
   attached_database() = default;
   std::uint32_t id = 0;
   std::uint32_t flags = 0;
+  lgpos cleaned;                        ///< of one that was let go of: where
   signature database;
   std::uint64_t dbtime = 0;
   std::string path;                     ///< UTF-8, at most longest_database_path bytes
   friend bool operator==(const attached_database&, const attached_database&) = default;
 };
 constexpr std::size_t attached_bytes = 660;
+constexpr std::uint32_t attached_no_more = 1;   ///< flag: let go of by an end or a recovery; still one of the store's
+constexpr std::uint32_t attached_apart = 2;     ///< flag: detached; listed to know it again
 
 /// Six entries of `attached_bytes` from byte 128 of the block.
 /// Throws errc::invalid_parameter for a list that `decode_attached` would refuse.

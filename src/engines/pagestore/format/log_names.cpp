@@ -51,4 +51,13 @@ bool is_base_name(std::string_view base) noexcept {
          std::all_of(base.begin(), base.end(), [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); });
 }
 
+std::optional<std::string> base_of(std::string_view name) {
+  const std::string_view base = name.substr(0, 3);
+  if (!is_base_name(base)) {
+    return std::nullopt;
+  }
+  const bool ours = name == current_log_name(base) || name == checkpoint_name(base) || generation_of(base, name).has_value();
+  return ours ? std::optional<std::string>(base) : std::nullopt;
+}
+
 }  // namespace contrail::pagestore

@@ -65,7 +65,10 @@ struct database_record {
   signature database;
   std::uint32_t page_size = 0;             ///< create
   std::uint32_t pages = 0;                 ///< create
-  std::uint64_t dbtime = 0;                ///< create, attach
+  // create, attach: what the file's header told before
+  std::uint64_t dbtime = 0;
+  lgpos cleaned;
+  signature log;
   std::string path;                        ///< create, attach
 };
 /// recovered.

@@ -179,6 +179,8 @@ void record_builder::begin_database(record_type type, std::uint64_t time, const 
   }
   if (!detach) {
     store<std::uint64_t>(record, layout::dbtime_at, content.dbtime);
+    store<std::uint64_t>(record, layout::cleaned_at, content.cleaned.value);
+    put_signature(record, layout::last_log_at, content.log);
     store<std::uint16_t>(record, layout::path_length_at, static_cast<std::uint16_t>(content.path.size()));
     put_text(record, layout::path_at, content.path);
   }

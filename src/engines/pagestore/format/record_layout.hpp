@@ -35,7 +35,8 @@ constexpr std::size_t format_bytes = 2;
 // Equal bytes between two differing ones that make two pieces of them.
 constexpr std::size_t piece_gap = 8;
 
-// create, attach, detach: u8 id, 3 x 0, u32 page size, signature; create and attach also u64 dbtime, u32 pages, u16 path length, u16 0, path.
+// create, attach, detach: u8 id, 3 x 0, u32 page size, signature; create and attach also u64 dbtime, u32 pages, u16 path length, u16 0,
+// u64 position at which the file had become clean, signature of the logs then, path.
 constexpr std::size_t page_size_at = record_header_bytes + 4;
 constexpr std::size_t signature_at = record_header_bytes + 8;
 constexpr std::size_t detach_bytes = record_header_bytes + 24;
@@ -43,7 +44,9 @@ constexpr std::size_t dbtime_at = record_header_bytes + 24;
 constexpr std::size_t pages_at = record_header_bytes + 32;
 constexpr std::size_t path_length_at = record_header_bytes + 36;
 constexpr std::size_t path_reserved_at = record_header_bytes + 38;
-constexpr std::size_t path_at = record_header_bytes + 40;
+constexpr std::size_t cleaned_at = record_header_bytes + 40;
+constexpr std::size_t last_log_at = record_header_bytes + 48;
+constexpr std::size_t path_at = record_header_bytes + 64;
 
 // recovered: u64 end, u16 databases, 6 x 0, the databases.
 constexpr std::size_t recovered_databases_at = record_header_bytes + 8;

@@ -233,6 +233,8 @@ std::optional<database_record> read_database_record(const_byte_span record) {
         load<std::uint16_t>(record, layout::path_reserved_at) != 0) {
       return std::nullopt;
     }
+    content.cleaned.value = load<std::uint64_t>(record, layout::cleaned_at);
+    content.log = get_signature(record, layout::last_log_at);
     content.path = get_text(record, layout::path_at, length);
   }
   const auto type = static_cast<record_type>(load<std::uint8_t>(record, layout::type_at));

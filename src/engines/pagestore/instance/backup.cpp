@@ -34,8 +34,6 @@ std::uint8_t scope_of(kind what) noexcept {
   return 6;
 }
 
-bool copies_databases(kind what) noexcept { return what == kind::full || what == kind::copy; }
-
 std::optional<recorded_backup> told(const database_header& header, backup_slot slot) {
   const backup_record& record = header.backups[slot];
   if (record.low == 0) return std::nullopt;
@@ -45,6 +43,8 @@ std::optional<recorded_backup> told(const database_header& header, backup_slot s
   out.last = record.high;
   return out;
 }
+
+std::string words(lgpos at) { return "generation " + std::to_string(at.generation()) + ", byte " + std::to_string(at.offset()); }
 
 std::string text_of(signature s) {
   char text[40];
@@ -75,6 +75,39 @@ void instance_core::require_loggable() const {
   if (log_disk_full_) fail(errc::log_disk_full, "begin backup", how_.log_directory.string(), {}, "room for the next log");
 }
 
+// Whether the set that was given is the one that every database remembers as its last: then all that has happened to them since is in the logs
+// behind it.
+void instance_core::require_base(const running_backup& of) const {
+  const auto refuse = [](const std::string& file, const std::string& expected, const std::string& found) {
+    fail(errc::missing_full_backup, "begin backup", file, {}, expected, found);
+  };
+  const std::string here = how_.directory.string();
+  if (!of.base) refuse(here, "the set to build on", "none");
+  const backup_base& base = *of.base;
+  const std::string given = "set " + base.set;
+  const bool differential = of.what == kind::differential;
+  if (base.what != kind::full && (differential || base.what != kind::incremental)) {
+    refuse(here, differential ? "a full set to build on" : "a full or incremental set to build on", given + ", of kind " + std::string(to_string(base.what)));
+  }
+  if (base.log != log_->header().log || base.base_name != how_.base_name || base.page_size != how_.page_size) {
+    refuse(here, "a set of these logs", given + ", which has others; take a full backup");
+  }
+  if (databases_.empty()) refuse(here, "a database that remembers a backup", "none is attached");
+  for (const auto& [id, d] : databases_) {
+    const auto& known = d->file.header().backups;
+    const bool of_logs = !differential && known[incremental_previous].low != 0 && known[incremental_previous].mark > known[full_previous].mark;
+    const backup_record& last = known[of_logs ? incremental_previous : full_previous];
+    const bool same = last.mark == base.at.position && last.time == static_cast<std::uint64_t>(base.at.unix_nanoseconds) && last.high == base.high &&
+                      base.what == (of_logs ? kind::incremental : kind::full);
+    if (same) continue;
+    refuse(d->file.name(), std::string(of_logs ? "its last incremental" : "its last full") + " backup, marked at " + words(lgpos{last.mark}) + ", to build on",
+           given + ", marked at " + words(lgpos{base.at.position}) + "; give that one, or take a full backup");
+  }
+  if (base.high >= log_->generation()) {
+    refuse(here, "a set that ends before generation " + std::to_string(log_->generation()), given + ", up to generation " + std::to_string(base.high));
+  }
+}
+
 asio::awaitable<void> instance_core::log_backup(backup_event event, bool durable) {
   std::vector<std::byte> bytes;
   record_builder record(bytes);
@@ -86,7 +119,8 @@ asio::awaitable<void> instance_core::log_backup(backup_event event, bool durable
 
 // --- begin and end
 
-asio::awaitable<std::shared_ptr<running_backup>> instance_core::begin_backup(kind what, std::function<void(std::error_code)> on_lost) {
+asio::awaitable<std::shared_ptr<running_backup>> instance_core::begin_backup(kind what, std::optional<backup_base> base,
+                                                                                  std::function<void(std::error_code)> on_lost) {
   const call_guard running(*this);
   require_running();
   // Until an attach or a detach that runs has ended; the claim keeps new ones away.
@@ -99,14 +133,23 @@ asio::awaitable<std::shared_ptr<running_backup>> instance_core::begin_backup(kin
   b->log_bytes_at_begin = log_written_;
   b->log = log_->header().log;
   // First the logs: what the checkpoint names must not go while it is read.
-  b->low = copies_databases(what) ? published_.generation() : lowest_generation_;
+  b->low = published_.generation();
+  if (is_chained(what)) {
+    const auto lacks = [](const auto& one) { return one.second->file.header().backups[full_previous].low == 0; };
+    // The session says which one it is.
+    if (std::none_of(databases_.begin(), databases_.end(), lacks)) {
+      b->base = std::move(base);
+      require_base(*b);
+      b->low = b->base->high + 1;
+    }
+  }
   b->begun = log_->tip();
   b->at.position = b->begun.value;
   b->at.unix_nanoseconds = static_cast<std::int64_t>(now_ns());
   backup_ = b;
   std::exception_ptr failure;
   try {
-    if (copies_databases(what)) {
+    if (!is_chained(what)) {
       // Every page that is written from now on has an image in a log of the set, so that a torn copy of it can be mended.
       for (const auto& [id, d] : databases_) d->horizon = d->dbtime;
       const detail::async_mutex::guard resting = co_await checkpointing_.lock();
@@ -254,13 +297,13 @@ asio::awaitable<log_cut> instance_core::close_backup_logs(std::shared_ptr<runnin
   const call_guard running(*this);
   require_running();
   const std::uint64_t now = now_ns();
-  const bool by_logs = !copies_databases(of->what);
+  const bool by_logs = is_chained(of->what);
+  if (by_logs && !of->base) fail(errc::missing_full_backup, "prepare logs", how_.directory.string(), {}, "a full backup of every database to build on");
   const std::function<std::vector<std::byte>()> first = [this, of, by_logs, now] {
     // Of the logs alone: it is marked where they end.
     if (by_logs) {
       of->at.position = log_->tip().value;
       of->at.unix_nanoseconds = static_cast<std::int64_t>(now);
-      of->low = lowest_generation_;
     }
     of->end = log_->generation();
     std::vector<std::byte> bytes;
@@ -275,6 +318,7 @@ asio::awaitable<log_cut> instance_core::close_backup_logs(std::shared_ptr<runnin
   out.copy.first = of->low;
   out.copy.end = of->end;
   out.first_present = lowest_generation_;
+  if (by_logs) out.since = of->low;
   out.checkpoint = published_.generation();
   // One that was created meanwhile is in no set: its logs are all that there is of it (decision D10).
   for (const auto& [id, d] : databases_) {
@@ -342,7 +386,7 @@ asio::awaitable<void> instance_core::record_backup(std::shared_ptr<const running
   for (const auto& [number, d] : databases_) {
     const std::uint8_t id = number;
     const bool copied = std::any_of(result.complete.begin(), result.complete.end(), [id](database_id one) { return one.value == id; });
-    if (d->ready && (copied || !copies_databases(of->what))) those.push_back(d);
+    if (d->ready && (copied || is_chained(of->what))) those.push_back(d);
   }
   std::exception_ptr failure;
   std::error_code why;

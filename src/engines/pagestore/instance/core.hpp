@@ -6,6 +6,7 @@
 #include "engines/pagestore/instance/transaction_state.hpp"
 #include "engines/pagestore/format/log_record.hpp"
 #include "engines/pagestore/format/trailer.hpp"
+#include "engines/pagestore/let_go_list.hpp"
 #include "engines/pagestore/log/log_stream.hpp"
 
 #include <contrail/engine.hpp>
@@ -100,7 +101,7 @@ class instance_core : public std::enable_shared_from_this<instance_core> {
   errc backup_refusal() const noexcept { return backup_refusal_; }   ///< any thread; errc{}: none
   bool claim_backup() noexcept { return !claimed_.exchange(true); }    ///< any thread
   void unclaim_backup() noexcept { claimed_ = false; }
-  asio::awaitable<std::shared_ptr<running_backup>> begin_backup(kind what, std::function<void(std::error_code)> on_lost);
+  asio::awaitable<std::shared_ptr<running_backup>> begin_backup(kind what, std::optional<backup_base> base, std::function<void(std::error_code)> on_lost);
   asio::awaitable<std::vector<database_info>> backup_databases();
   asio::awaitable<database_copy> begin_copy(std::shared_ptr<const running_backup> of, std::uint8_t id);
   asio::awaitable<database_trailer> end_copy(std::shared_ptr<const running_backup> of, std::uint8_t id, std::uint32_t pages);
@@ -151,6 +152,7 @@ class instance_core : public std::enable_shared_from_this<instance_core> {
   asio::awaitable<void> make_clean(std::shared_ptr<open_database> d, lgpos tip);
   asio::awaitable<void> grow(open_database& d, std::uint32_t least);
   std::vector<attached_database> attached_list() const;
+  void remember(const open_database& d, bool belongs);
   std::uint8_t free_id() const;
 
   // log.cpp
@@ -172,6 +174,7 @@ class instance_core : public std::enable_shared_from_this<instance_core> {
 
   // backup.cpp
   void require_loggable() const;
+  void require_base(const running_backup& of) const;
   asio::awaitable<void> log_backup(backup_event event, bool durable);
   asio::awaitable<void> record_in(std::shared_ptr<open_database> d, backup_event event);
   void lose_backup() noexcept;
@@ -209,6 +212,7 @@ class instance_core : public std::enable_shared_from_this<instance_core> {
   std::set<std::shared_ptr<transaction_state>> open_;   ///< that have touched a database
   std::uint64_t private_pages_ = 0;
 
+  let_go_list let_go_;                   ///< no more than a checkpoint can list
   lgpos published_;                      ///< redo position of the checkpoint on the disk
   std::uint32_t lowest_generation_ = 0;
   detail::async_mutex rolling_, rounding_, attaching_;

@@ -22,9 +22,6 @@ namespace contrail::pagestore {
 
 namespace {
 
-/// Of a database that is being made.
-constexpr const char* unfinished_suffix = ".creating";
-
 /// Of all writings of a name that are one on this system, one (there are systems where capitals do not count).
 std::string folded(const std::string& name) { return io::file_names_fold() ? io::fold_file_name(name) : name; }
 
@@ -88,7 +85,7 @@ void instance_core::require_free_name(const std::string& stored) const {
   const std::string& base = how_.base_name;
   const auto is = [&name](const std::string& own) { return name == folded(own); };
   bool taken = is(current_log_name(base)) || is(prepared_log_name(base)) || is(checkpoint_name(base)) || is(lock_name(base)) ||
-               name.ends_with(folded(unfinished_suffix));
+               name.ends_with(folded(std::string(unfinished_suffix)));
   const std::string log = log_name(base, 1);
   const std::string first = folded(base), last = folded(log.substr(log.rfind('.')));
   if (name.size() > first.size() + last.size() && name.starts_with(first) && name.ends_with(last)) {
@@ -138,6 +135,8 @@ asio::awaitable<database> instance_core::publish(std::shared_ptr<open_database> 
   content.page_size = how_.page_size;
   content.pages = d->pages;
   content.dbtime = d->dbtime;
+  content.cleaned = d->file.header().cleaned;
+  content.log = d->file.header().log;
   content.path = d->stored_path;
   std::vector<std::byte> bytes;
   record_builder record(bytes);
@@ -156,8 +155,8 @@ asio::awaitable<database> instance_core::publish(std::shared_ptr<open_database> 
   d->attached = true;
   co_await log_->make_durable(at);
   const std::function<void(database_header&)> change = [this, at, d](database_header& h) {
-    // What it remembers of backups speaks of the generations of other logs.
-    if (!log_->writes() || h.log != log_->header().log) h.backups = {};
+    // What it remembers of backups speaks of the generations of other logs, or of what was done in another copy of it.
+    if (!log_->writes() || h.log != log_->header().log || !let_go_.has(h)) h.backups = {};
     h.log = log_->writes() ? log_->header().log : signature();   // no logs can bring it up to date
     h.state = database_state::dirty;
     h.id = d->id;
@@ -170,6 +169,10 @@ asio::awaitable<database> instance_core::publish(std::shared_ptr<open_database> 
     h.backups[snapshot_current] = backup_record();
   };
   co_await d->file.update(change);
+  attached_database again;
+  again.path = d->stored_path;
+  again.database = d->file.header().database;
+  let_go_.forget(again);
   d->ready = true;
   co_return database{d->id};
 }
@@ -209,6 +212,10 @@ asio::awaitable<database> instance_core::attach(std::filesystem::path path) {
            "one that an instance left dirty; open that instance, which recovers it");
     }
     d->file = std::move(file);
+    // Somebody may have put it there a moment ago: what is committed in it must be found under this name.
+    const std::filesystem::path directory = calls::directory_of(real);
+    const std::error_code named = co_await calls::sync_directory(fs_, directory);
+    calls::check(named, "attach database", directory);
     out = co_await publish(d, record_type::attach);
   } catch (...) {
     failure = std::current_exception();
@@ -251,12 +258,13 @@ asio::awaitable<signature> instance_core::make_file(std::filesystem::path path, 
     // The remains of a creation make way.
     bool unfinished = false;
     const calls::locked mine = co_await calls::lock(fs_, path);   // not that of somebody who is at it
+    if (calls::is_held(mine.ec)) calls::check(ec, "create database", path);
+    calls::check(mine.ec, "create database", path);
     try {
-      if (mine.ec) fail(mine.ec, "create database", path.string());
       const database_file there = co_await database_file::open(fs_, path, 0);
       unfinished = there.header().state == database_state::being_created;
-    } catch (const error&) {
-      // Something else, which is not ours to replace.
+    } catch (const error& e) {
+      if (e.code().category() != category()) throw;   // it cannot be read; else it is something that is not ours to replace
     }
     if (unfinished) ec = co_await calls::rename(fs_, before, path);
   }
@@ -348,10 +356,24 @@ asio::awaitable<void> instance_core::detach(database which) {
     else failed(why);
     std::rethrow_exception(failure);
   }
+  remember(*d, false);
   cache_->drop(d->id);
   databases_.erase(d->id);
   d->file.close();
   d->lock.release();
+}
+
+// It is clean now. Checkpoints list it: for whoever looks for all that belongs to the store, and to know it again.
+void instance_core::remember(const open_database& d, bool belongs) {
+  const database_header& h = d.file.header();
+  attached_database entry;
+  entry.flags = belongs ? attached_no_more : attached_apart;
+  entry.path = d.stored_path;
+  entry.database = h.database;
+  entry.dbtime = h.dbtime;
+  entry.cleaned = h.cleaned;
+  let_go_.put(std::move(entry));
+  let_go_.keep(most_databases);
 }
 
 asio::awaitable<void> instance_core::make_clean(std::shared_ptr<open_database> d, lgpos tip) {
@@ -378,7 +400,7 @@ asio::awaitable<void> instance_core::grow(open_database& d, std::uint32_t least)
   std::error_code why;
   bool written = false;
   try {
-    co_await d.file.extend(pages);
+    co_await d.file.extend(d.pages, pages);
     written = true;
     co_await d.file.sync();
   } catch (const std::system_error& e) {

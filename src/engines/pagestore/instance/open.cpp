@@ -76,7 +76,7 @@ void instance_core::lost(std::error_code why) noexcept {
   backup_refusal_ = is_full_log(why) ? errc::instance_unavailable_log_disk_full : errc::instance_unavailable;
   lose_backup();
   if (cache_) cache_->stop();
-  if (log_) log_->stop(false);
+  if (log_) log_->stop(false, why);
   round_done_.notify();
   round_asked_.notify();
   prepare_asked_.notify();
@@ -179,12 +179,23 @@ asio::awaitable<void> instance_core::start() {
     report_.records = found.records;
     report_.changes = found.changes;
     report_.pages_written = found.pages_written;
-    for (const attached_database& d : found.recovered) {
-      report_.databases.push_back(d.path);
-      const auto id = static_cast<std::uint8_t>(d.id);
-      const bool again = std::any_of(recovered_databases_.begin(), recovered_databases_.end(), [id](const touched_database& t) { return t.id == id; });
-      if (!again) recovered_databases_.push_back(touched_database{id, d.dbtime});
+    if (found.checkpoint.in_force) {
+      const std::vector<attached_database>& listed = found.checkpoint.in_force->attached;
+      for (auto d = listed.rbegin(); d != listed.rend(); ++d) {
+        attached_database known = *d;
+        if (known.flags == 0) known.cleaned = lgpos();
+        if (known.flags == 0) known.flags = attached_no_more;
+        let_go_.put(std::move(known));
+      }
     }
+    // What a checkpoint says of one whose attachment began or ended behind it is of the past.
+    for (auto d = found.let_go.rbegin(); d != found.let_go.rend(); ++d) let_go_.put(*d);
+    for (const attached_database& d : found.recovered) {
+      let_go_.put(d);
+      report_.databases.push_back(d.path);
+      recovered_databases_.push_back(touched_database{static_cast<std::uint8_t>(d.id), d.dbtime});
+    }
+    let_go_.keep(most_databases);
     if (found.tail) recovered_end_ = found.tail->position();
     for (const std::uint32_t generation : found.garbage) {
       // Deletions that a crash has undone, which the checkpoint tells. Of logs that are not deleted by themselves they may be all that is left.

@@ -4,6 +4,7 @@
 #include "engines/pagestore/format/checkpoint.hpp"
 #include "engines/pagestore/log/log_directory.hpp"
 #include "engines/pagestore/twin_file.hpp"
+#include "engines/pagestore/whole_transfers.hpp"
 
 #include <contrail/error.hpp>
 #include "async/file_calls.hpp"
@@ -15,6 +16,7 @@
 #include <asio/use_awaitable.hpp>
 
 #include <algorithm>
+#include <functional>
 
 // Checkpoint rounds: everything that was committed before a position is brought into the databases, then the position is published.
 namespace contrail::pagestore {
@@ -106,9 +108,21 @@ asio::awaitable<void> instance_core::write_checkpoint(lgpos redo, std::vector<at
   block.redo = redo;
   std::copy_n(how_.base_name.begin(), 3, block.base_name.begin());
   block.attached = std::move(list);
+  for (const attached_database& a : let_go_.entries()) {
+    std::uint32_t id = 1;
+    const auto taken = [&block, &id] {
+      return std::any_of(block.attached.begin(), block.attached.end(), [&id](const attached_database& other) { return other.id == id; });
+    };
+    while (id <= most_databases && taken()) ++id;
+    if (id > most_databases) break;
+    block.attached.push_back(a);
+    block.attached.back().id = id;
+  }
   std::vector<std::byte> bytes(checkpoint_bytes);
   encode_checkpoint(block, bytes);
-  co_await write_twins(checkpoint_, place, std::move(bytes), checkpoint_second_first_, operation, path.string());
+  const std::string name = path.string();
+  std::function<asio::awaitable<void>()> sync = [this, &name] { return sync_file(checkpoint_, operation, name); };
+  co_await write_twins(checkpoint_, std::move(sync), place, std::move(bytes), checkpoint_second_first_, operation, name);
   if (made) {
     const std::error_code named = co_await calls::sync_directory(fs_, how_.checkpoint_directory);
     calls::check(named, operation, path);
@@ -193,6 +207,8 @@ asio::awaitable<statistics> instance_core::counters() {
   out.log_bytes = log_->record_bytes;
   out.pages_read = cache_->pages_read;
   out.pages_written = cache_->pages_written;
+  out.holds = cache_->holds().counts();
+  out.longest_hold_us = cache_->holds().longest_us();
   out.invariants_broken += cache_->invariants_broken;
   co_return out;
 }

@@ -8,10 +8,23 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <system_error>
 
 namespace contrail::pagestore {
+
+/// The set that an incremental or differential backup builds on, as its manifest tells.
+struct backup_base {
+  backup_base() = default;
+  std::string set;
+  kind what = kind::full;
+  mark at;
+  std::string base_name;
+  std::uint32_t page_size = 0;
+  signature log;
+  std::uint32_t high = 0;               ///< its last generation
+};
 
 /// What a backup holds in an instance: the logs from `low` on are not deleted while it runs. On the instance's strand.
 struct running_backup {
@@ -22,6 +35,7 @@ struct running_backup {
   signature log;                        ///< of the set of logs
   std::uint32_t low = 0;                ///< the first generation that is copied
   std::uint32_t end = 0;                ///< behind the last; 0: not closed yet
+  std::optional<backup_base> base;      ///< incremental, differential
   std::uint64_t log_bytes_at_begin = 0;
   std::function<void(std::error_code)> on_lost;
 };

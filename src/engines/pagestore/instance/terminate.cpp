@@ -28,6 +28,7 @@ asio::awaitable<void> instance_core::finish_cleanly() {
     for (const auto& [id, d] : databases_) updates.spawn(make_clean(d, tip));
     co_await updates.join();
   }
+  for (const auto& [id, d] : databases_) remember(*d, true);
   std::vector<std::byte> bytes;
   record_builder record(bytes);
   record.begin_plain(record_type::shutdown, now_ns());

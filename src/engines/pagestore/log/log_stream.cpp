@@ -12,6 +12,7 @@
 #include "async/file_calls.hpp"
 
 #include <asio/experimental/as_tuple.hpp>
+#include <asio/post.hpp>
 #include <asio/use_awaitable.hpp>
 
 #include <algorithm>
@@ -75,9 +76,11 @@ void log_stream::expect_soon() noexcept {
 }
 
 void log_stream::refuse() const {
-  if (!broken_) fail(errc::term_in_progress, "write log", current_log_path(how_).string());
-  told_ = true;
-  fail(errc::log_write_fail, "write log", current_log_path(how_).string(), {}, {}, broken_.message());
+  const std::string name = io::to_text(current_log_path(how_));
+  told_ = broken_ || stopped_by_;
+  if (broken_) fail(errc::log_write_fail, "write log", name, {}, {}, broken_.message());
+  if (stopped_by_) fail(errc::instance_unavailable, "write log", name, {}, "an instance that runs", "one that has failed: " + stopped_by_.message());
+  fail(errc::term_in_progress, "write log", name);
 }
 
 asio::awaitable<void> log_stream::settle(lgpos at) {
@@ -91,8 +94,9 @@ asio::awaitable<void> log_stream::settle(lgpos at) {
   }
 }
 
-void log_stream::stop(bool flush) noexcept {
+void log_stream::stop(bool flush, std::error_code why) noexcept {
   stop_ = true;
+  if (!stopped_by_) stopped_by_ = why;
   flush_ = flush;
   tick_.cancel();
   written_.notify();
@@ -135,7 +139,9 @@ asio::awaitable<void> log_stream::write_batch() {
   const lgpos behind = tip();
   writing_ = true;
   // From aligned memory: past the cache no sector is ever written in part.
-  if (aligned_ == nullptr || aligned_->all().size() < sealed_.size()) aligned_ = std::make_unique<page_buffer>(sealed_.size());
+  if (aligned_ == nullptr || aligned_->all().size() < sealed_.size()) {
+    aligned_ = std::make_unique<page_buffer>(sealed_.size(), direct_alignment);
+  }
   std::memcpy(aligned_->all().data(), sealed_.data(), sealed_.size());
   const asio::const_buffer whole(aligned_->all().data(), sealed_.size());
   std::error_code ec;
@@ -155,6 +161,19 @@ asio::awaitable<void> log_stream::write_batch() {
   written_.notify();
 }
 
+// Those that were answered by the batch before are about to commit again, while the others wait already: without a moment for them each
+// sync would be for one half of the writers.
+asio::awaitable<void> log_stream::let_others_in() {
+  constexpr unsigned most_turns = 256, quiet_turns = 32;
+  const auto strand = tick_.get_executor();
+  unsigned quiet = 0;
+  for (unsigned turns = 0; turns < most_turns && quiet < quiet_turns; ++turns) {
+    const std::uint64_t before = record_bytes;
+    co_await asio::post(strand, asio::use_awaitable);
+    quiet = record_bytes == before ? quiet + 1 : 0;
+  }
+}
+
 asio::awaitable<void> log_stream::run(std::shared_ptr<log_stream> self) {
   log_stream& log = *self;
   while (!log.broken_) {
@@ -171,8 +190,12 @@ asio::awaitable<void> log_stream::run(std::shared_ptr<log_stream> self) {
       const auto passed = co_await others.async_wait(token);
       static_cast<void>(passed);
     }
-    if (log.in_memory_) log.pass_over_batch();
-    else co_await log.write_batch();
+    if (log.in_memory_) {
+      log.pass_over_batch();
+      continue;
+    }
+    co_await log.write_batch();
+    if (!log.pending_.empty() && !log.stop_) co_await log.let_others_in();
   }
   log.stop_ = true;
   log.written_.notify();
@@ -256,15 +279,21 @@ asio::awaitable<void> log_stream::resume(const log_tail& tail) {
     ec = co_await calls::sync_directory(fs_, how_.log_directory);
     calls::check(ec, "sync directory", how_.log_directory);
   }
-  co_await switch_files(tail.header.attached);
+  std::vector<attached_database> none;   // recovery has let go of all; not what was attached when that generation began
+  co_await switch_files(std::move(none));
 }
 
 asio::awaitable<bool> log_stream::prepare(std::optional<std::uint32_t> recycled) {
   if (prepared() || broken_) co_return false;
   const std::filesystem::path next = prepared_log_path(how_);
   if (recycled) {
-    const std::error_code moved = co_await calls::rename(fs_, numbered_log_path(how_, *recycled), next);
-    if (!moved) {
+    const std::filesystem::path old = numbered_log_path(how_, *recycled);
+    bool taken = co_await may_be_used_again(fs_, old, how_.log_file_size, header_.generation + 1, header_.log);
+    if (taken) {
+      const std::error_code moved = co_await calls::rename(fs_, old, next);
+      taken = !moved;
+    }
+    if (taken) {
       prepare_failure_ = co_await calls::sync_directory(fs_, how_.log_directory);
       prepared_ = !prepare_failure_;
       co_return true;

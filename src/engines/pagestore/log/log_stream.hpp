@@ -41,8 +41,8 @@ class log_stream {
   [[nodiscard]] asio::awaitable<void> resume(const log_tail& tail);
   /// Writes batches until `stop`; the one coroutine that does. Fails with nothing: see `failed`.
   [[nodiscard]] static asio::awaitable<void> run(std::shared_ptr<log_stream> self);
-  /// `run` ends when what was asked for is written (`flush`), or at once.
-  void stop(bool flush) noexcept;
+  /// `run` ends when what was asked for is written (`flush`), or at once. `why`: the instance has failed, which those that wait are told.
+  void stop(bool flush, std::error_code why = {}) noexcept;
 
   /// Would records of so many bytes fit into this generation now? False also while it is being closed.
   bool fits(std::size_t bytes, reserve keep) const noexcept;
@@ -56,8 +56,8 @@ class log_stream {
   lgpos tip() const noexcept;
   /// Everything that begins before this is on stable storage.
   lgpos durable() const noexcept { return durable_; }
-  /// Until everything that begins before `at` is durable; asks for it to be written. Fails with -510 when that cannot be, -1000 when it is
-  /// not going to be.
+  /// Until everything that begins before `at` is durable; asks for it to be written. Fails with -510 when that cannot be, -1090 when
+  /// the instance has failed otherwise, -1000 when it ends.
   [[nodiscard]] asio::awaitable<void> settle(lgpos at);
   /// The same with the record that begins at `at`.
   [[nodiscard]] asio::awaitable<void> make_durable(lgpos at) { return settle(lgpos{at.value + 1}); }
@@ -88,6 +88,7 @@ class log_stream {
 
  private:
   std::uint32_t offset_of(std::size_t payload) const noexcept;
+  [[nodiscard]] asio::awaitable<void> let_others_in();
   asio::awaitable<void> write_batch();
   void pass_over_batch() noexcept;
   asio::awaitable<void> rest();
@@ -120,6 +121,7 @@ class log_stream {
   bool closing_ = false;      ///< no append
   bool stop_ = false;
   bool flush_ = false;
+  std::error_code stopped_by_;
   bool prepared_ = false;
   std::error_code prepare_failure_;
   bool in_memory_ = false;

@@ -28,58 +28,75 @@ std::string words(lgpos at) { return "generation " + number(at.generation()) + "
 
 database_set::database_set(io::file_system fs, parameters how, log_reach reach) : fs_(std::move(fs)), how_(std::move(how)), reach_(std::move(reach)) {}
 
-asio::awaitable<std::shared_ptr<recovered_database>> database_set::find(attached_database what) {
-  if (closed_) co_return find_given(std::move(what));
-  for (const auto& known : all_) {
-    if (known->what.path == what.path && known->what.database == what.database) co_return known;
+std::shared_ptr<recovered_database> database_set::find_given(const attachment& what) {
+  for (const auto& known : given_) {
+    if (known->from.what.database != what.what.database) continue;
+    judge_again(*known, what);
+    return known;
   }
+  auto out = std::make_shared<recovered_database>();
+  out->name = what.what.path;
+  out->from = what;
+  return out;
+}
+
+// A copy of a backup, behind the attachment in which it was made: the log may have had another file under its signature since, an older one that was
+// put back, or one that was in use elsewhere meanwhile. Its changes are not for what was redone here, which stays as it was let go of.
+void database_set::judge_again(recovered_database& d, const attachment& what) {
+  d.other = false;
+  if (!what.record || *what.record <= d.file.header().attached) return;
+  const std::uint64_t reached = std::max(d.dbtime, d.logged);
+  const bool goes_on = what.what.dbtime == reached && what.cleaned >= d.last_commit && what.log == d.file.header().log;
+  d.other = !goes_on;
+}
+
+std::shared_ptr<recovered_database> database_set::find_last(const attachment& what) {
+  for (const auto& known : given_) {
+    if (known->from.what.database == what.what.database && known->from.what.path == what.what.path && known->from.record == what.record) return known;
+  }
+  auto out = std::make_shared<recovered_database>();   // it ended: nothing is for it
+  out->from = what;
+  return out;
+}
+
+asio::awaitable<std::shared_ptr<recovered_database>> database_set::open(attachment what) {
   const auto out = std::make_shared<recovered_database>();
-  const std::filesystem::path path = real_path(how_, what.path);
-  out->what = std::move(what);
+  const std::filesystem::path path = real_path(how_, what.what.path);
+  out->from = std::move(what);
   out->name = io::to_text(path);
+  const calls::found there = co_await calls::stat(*fs_, path);   // the lock would make it
+  if (calls::is_missing(there.ec)) {
+    out->absent = true;
+    out->problem = refusal(errc::attached_database_mismatch, *out, "the database that the log has attached", "no file");
+    co_return out;
+  }
+  // First the lock: what is read then is what stays.
+  calls::locked taken = co_await calls::lock(*fs_, path);
+  if (calls::is_held(taken.ec)) {
+    out->problem = refusal(errc::file_access_denied, *out, "a database that nobody has open", "one that another instance has attached");
+  } else if (taken.ec) {
+    error_details details;
+    details.operation = "recover database";
+    details.file = out->name;
+    out->problem = error(taken.ec, std::move(details));
+  }
+  if (out->problem) co_return out;
   try {
     out->file = co_await database_file::open(*fs_, path, reach_.page_size);
   } catch (const error& e) {
-    if (e.code() == errc::file_not_found) {
-      out->absent = true;
-      out->problem = refusal(errc::attached_database_mismatch, *out, "the database that the log has attached", "no file");
-    } else if (e.code() == errc::database_corrupted || e.code() == errc::page_size_mismatch) {
-      out->problem = e;
-    } else {
-      throw;
-    }
+    out->absent = e.code() == errc::file_not_found;
+    out->problem = out->absent ? refusal(errc::attached_database_mismatch, *out, "the database that the log has attached", "no file") : e;
   }
-  if (out->file.is_open()) {
-    // By another name it is still one file, whose pages have one history.
-    const io::file_facts facts = out->file.facts();
-    for (const auto& known : all_) {
-      if (!known->file.is_open() || known->what.database != out->what.database) continue;
-      const io::file_facts other = known->file.facts();
-      if (other.device == facts.device && other.inode == facts.inode) co_return known;
-    }
-    calls::locked taken = co_await calls::lock(*fs_, path);
-    if (calls::is_held(taken.ec)) {
-      out->problem = refusal(errc::file_access_denied, *out, "a database that nobody has open", "one that another instance has attached");
-      out->file.close();
-    } else {
-      calls::check(taken.ec, "recover database", path);
-      out->lock = std::move(taken.lock);
-    }
+  if (out->problem) co_return out;
+  if (out->file.header().database != out->from.what.database) {
+    out->absent = true;
+    out->problem = refusal(errc::attached_database_mismatch, *out, "the database that the log has attached", "another database under its name");
+    out->file.close();
+    co_return out;
   }
-  if (!out->problem) judge(*out);
-  all_.push_back(out);
+  out->lock = std::move(taken.lock);
+  judge(*out);
   co_return out;
-}
-
-std::shared_ptr<recovered_database> database_set::find_given(attached_database what) {
-  for (const auto& known : all_) {
-    if (known->what.database == what.database) return known;
-  }
-  auto out = std::make_shared<recovered_database>();
-  out->name = what.path;
-  out->what = std::move(what);
-  all_.push_back(out);
-  return out;
 }
 
 void database_set::judge(recovered_database& d) {
@@ -87,85 +104,118 @@ void database_set::judge(recovered_database& d) {
   d.dbtime = h.dbtime;
   d.pages = h.pages;
   d.backups = h.backups;
-  d.clean = h.state == database_state::clean;
-  if (h.database != d.what.database) {
-    d.absent = true;
-    d.problem = refusal(errc::attached_database_mismatch, d, "the database that the log has attached", "another database under its name");
-    d.file.close();
-    return;
-  }
   if (h.backups[full_current].low != 0) {
     d.problem = refusal(errc::soft_recovery_on_backup_database, d, "the database that was in use", "a copy that a backup made; restore it with its logs");
-    return;
-  }
-  if (h.state == database_state::being_created) {   // its record was written, and nothing after it
+  } else if (h.state == database_state::being_created) {   // its record was written, and nothing after it
     d.takes_part = true;
-    return;
+  } else if (h.state == database_state::clean) {
+    judge_clean(d);
+  } else {
+    judge_dirty(d);
   }
+}
+
+// Nothing is missing in it. It is the one that was attached when its attachment had not reached the header, or when it has ended, but for the record.
+void database_set::judge_clean(recovered_database& d) {
+  const database_header& h = d.file.header();
+  const attachment& from = d.from;
+  d.clean = true;
   const bool ours = h.log == reach_.log;
-  if (d.clean) {
-    d.takes_part = ours;   // another log: it was detached here, and lives there now; or its attachment here had not begun
-    if (!ours || !reach_.checkpoint || h.cleaned >= reach_.checkpoint->redo) return;
-    for (const attached_database& a : reach_.checkpoint->attached) {
-      if (a.database != h.database || a.path != d.what.path) continue;
-      d.takes_part = false;
-      d.problem = refusal(errc::required_log_files_missing, d, "the state of the checkpoint at " + words(reach_.checkpoint->redo),
-                          "an older file, clean since " + words(h.cleaned));
-    }
+  const std::string expected = "a database with the changes up to " + number(from.what.dbtime);
+  if (h.dbtime < from.what.dbtime) {
+    d.problem = refusal(errc::required_log_files_missing, d, expected, "an older file, with those up to " + number(h.dbtime));
     return;
   }
-  if (!ours) {
-    d.problem = refusal(errc::required_log_files_missing, d, "a database of these logs", "one that is in use with other logs");
+  const bool ended = ours && (!from.record || h.cleaned > *from.record);
+  // Another store may have gone on with it: it was let go of here, but for the record.
+  if (from.record && !ended && ours && (h.dbtime != from.what.dbtime || h.cleaned != from.cleaned || h.log != from.log)) {
+    d.problem = refusal(errc::required_log_files_missing, d, expected + ", as it was attached", "another file of it, with those up to " + number(h.dbtime));
     return;
+  }
+  if (!ours) return;   // it was detached here, and lives elsewhere now; or its attachment here had not begun
+  if (reach_.checkpoint && h.cleaned < reach_.checkpoint->redo && (!from.record || *from.record < reach_.checkpoint->redo)) {
+    d.problem = refusal(errc::required_log_files_missing, d, "the state of the checkpoint at " + words(reach_.checkpoint->redo),
+                        "an older file, clean since " + words(h.cleaned));
+    return;
+  }
+  d.takes_part = true;
+}
+
+void database_set::judge_dirty(recovered_database& d) {
+  const database_header& h = d.file.header();
+  const auto refuse = [&d](std::string expected, std::string found) {
+    d.problem = refusal(errc::required_log_files_missing, d, std::move(expected), std::move(found));
+  };
+  if (h.log != reach_.log) return refuse("a database of these logs", "one that is in use with other logs");
+  const bool same = d.from.record ? h.attached == *d.from.record : h.attached < d.from.listed;
+  if (!same) {
+    return refuse("the file that was attached " + (d.from.record ? "at " + words(*d.from.record) : "before " + words(d.from.listed)),
+                  "one that was in use from " + words(h.attached) + " on");
   }
   if (std::max(h.max_required, h.max_committed) > reach_.highest) {
-    d.problem = refusal(errc::required_log_files_missing, d, "logs up to generation " + number(std::max(h.max_required, h.max_committed)),
-                        "generation " + number(reach_.highest) + " is the last");
-    return;
+    return refuse("logs up to generation " + number(std::max(h.max_required, h.max_committed)), "generation " + number(reach_.highest) + " is the last");
   }
   const lgpos from = std::max(h.redo, h.attached);
   const std::uint32_t lowest = h.min_required == 0 ? from.generation() : std::min(h.min_required, from.generation());
   if (lowest < reach_.lowest) {
-    d.problem = refusal(errc::required_log_files_missing, d, "logs from generation " + number(lowest) + " on",
-                        "generation " + number(reach_.lowest) + " is the first");
-    return;
+    return refuse("logs from generation " + number(lowest) + " on", "generation " + number(reach_.lowest) + " is the first");
   }
   d.takes_part = true;
   if (!needed_start_ || from < *needed_start_) needed_start_ = from;
 }
 
-void database_set::bind(const attached_database& what, std::optional<lgpos> record) {
-  binding& b = bindings_.at(what.id);
+void database_set::bind(attachment what) {
+  ended_.forget(what.what);
+  binding& b = bindings_.at(what.what.id);
   b.used = true;
-  b.record = record;
-  b.what = what;
+  b.what = std::move(what);
   b.database.reset();
 }
 
-void database_set::unbind(std::uint32_t id) noexcept {
-  if (id < bindings_.size()) bindings_[id] = binding();
+void database_set::let_go(const attachment& what, const recovered_database* found, end_of_attachment how) {
+  attached_database entry = what.what;
+  entry.flags = how == end_of_attachment::apart ? attached_apart : attached_no_more;
+  entry.cleaned = lgpos();
+  const lgpos begun = what.record.value_or(what.listed);
+  if (found != nullptr && found->file.is_open() && found->clean && found->takes_part && found->file.header().cleaned > begun) {
+    entry.dbtime = found->file.header().dbtime;
+    entry.cleaned = found->file.header().cleaned;
+  }
+  ended_.put(std::move(entry));
 }
 
-void database_set::unbind_all() noexcept {
-  for (binding& b : bindings_) b = binding();
+std::shared_ptr<recovered_database> database_set::unbind(std::uint32_t id, end_of_attachment how) {
+  if (id >= bindings_.size()) return nullptr;
+  const binding ended = std::exchange(bindings_[id], binding());
+  if (ended.used && !closed_ && !decided_ && how != end_of_attachment::known) let_go(ended.what, ended.database.get(), how);
+  if (ended.database) ended.database->other = false;
+  if (closed_ || decided_ || !ended.database) return nullptr;
+  ended.database->takes_part = false;
+  ended.database->file.close();
+  ended.database->lock.release();
+  return ended.database;
 }
 
 asio::awaitable<void> database_set::open_bound() {
   for (binding& b : bindings_) {
     if (!b.used || b.database) continue;
-    b.database = co_await find(b.what);
-    recovered_database& d = *b.database;
-    // A dirty header's counter is a lower bound, and what it lacks is in the log from where it says on. A clean one's is exact.
-    const std::uint64_t known = std::max(d.dbtime, d.logged);
-    // What a record says of another file, which had this one's place before, is not about this one.
-    const bool exact = d.clean || (b.record && d.takes_part && *b.record >= d.file.header().attached);
-    d.met = true;
-    if (d.takes_part && exact && known < b.what.dbtime) {
-      d.takes_part = false;
-      d.problem = refusal(errc::required_log_files_missing, d, "a database with the changes up to " + number(b.what.dbtime),
-                          "an older file, with those up to " + number(known));
-    }
+    if (closed_) b.database = find_given(b.what);
+    else if (decided_) b.database = find_last(b.what);
+    else b.database = co_await open(b.what);
+    b.database->met = true;
   }
+}
+
+void database_set::begin_again() {
+  if (!closed_) given_ = bound_ones();
+  for (const auto& d : given_) {
+    if (!closed_) break;
+    d->logged = 0;   // what is attached again is held against it once more
+    d->last_commit = lgpos();
+    d->other = false;
+  }
+  decided_ = !closed_;
+  for (binding& b : bindings_) b = binding();
 }
 
 const std::shared_ptr<recovered_database>& database_set::bound(std::uint32_t id) const noexcept {

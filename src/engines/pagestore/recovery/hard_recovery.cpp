@@ -81,10 +81,10 @@ asio::awaitable<void> hard::open_databases() {
     auto d = std::make_shared<recovered_database>();
     d->name = io::to_text(m.path);
     d->file = co_await database_file::open(fs_, m.path, what_.page_size);
-    d->what.database = m.database;
+    d->from.what.database = m.database;
     d->takes_part = true;
     for (const auto& other : members_) {
-      if (other->what.database == m.database) {
+      if (other->from.what.database == m.database) {
         fail(errc::database_patch_file_mismatch, operation, d->name, {}, "databases that can be told apart", "another copy of " + other->name);
       }
     }
@@ -105,7 +105,7 @@ asio::awaitable<void> hard::check_trailer(recovered_database& d) {
   const auto mismatch = [&](const std::string& expected, const std::string& found) {
     fail(errc::database_patch_file_mismatch, operation, d.name, {}, expected, found);
   };
-  if (h.database != d.what.database) mismatch("the database that the set names", "another one");
+  if (h.database != d.from.what.database) mismatch("the database that the set names", "another one");
   if (h.log != what_.log) mismatch("a copy that belongs to these logs", "one of other logs");
   if (copy.mark != what_.mark) mismatch("a copy of this backup", "one of another backup");
   if (copy.low < what_.low) {
@@ -155,7 +155,12 @@ asio::awaitable<void> hard::pass() {
     if (previous) {
       log.expect_after(*previous);
     } else {
-      for (const attached_database& a : log.header().attached) set_->bind(a);
+      for (const attached_database& a : log.header().attached) {
+        attachment listed;
+        listed.what = a;
+        listed.listed = make_lgpos(g, 0);
+        set_->bind(std::move(listed));
+      }
     }
     co_await set_->open_bound();
     while (true) {
@@ -188,9 +193,15 @@ asio::awaitable<void> hard::read_logs() {
 }
 
 asio::awaitable<void> hard::check_pages() {
-  redo_->require_readable();
   for (const auto& d : members_) {
     if (d->problem) throw error(*d->problem);
+    if (d->other) {
+      fail(errc::database_patch_file_mismatch, operation, d->name, {}, "logs that go on with this copy",
+           "another copy of it was attached there when they end; take a full backup");
+    }
+  }
+  redo_->require_readable();
+  for (const auto& d : members_) {
     if (!d->met || !d->takes_part) {
       fail(errc::database_patch_file_mismatch, operation, d->name, {}, "a database that these logs have attached", "one that they do not know");
     }
@@ -202,6 +213,7 @@ asio::awaitable<void> hard::finish() {
   for (const auto& d : members_) co_await d->file.stretch(d->pages);
   if (!redo_->complete()) {
     redo_->begin_second_pass();
+    set_->begin_again();
     co_await read_logs();
   }
   co_await redo_->write_changed();

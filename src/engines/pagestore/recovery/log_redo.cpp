@@ -16,19 +16,16 @@ namespace {
 
 std::string number(std::uint64_t value) { return std::to_string(value); }
 
-/// Is what the log has at this place for the file as it is now? All before it became clean was written then; and when it was attached it was clean
-/// and complete, whatever history the log has for another file that had its place.
-bool is_for(const recovered_database& d, lgpos at) {
-  if (!d.file.is_open()) return true;
-  const database_header& h = d.file.header();
-  return at >= (d.clean ? h.cleaned : h.attached);
-}
+/// Is what the log has at this place for the file as it is now? A copy of a backup comes with logs from before it was attached.
+bool is_for(const recovered_database& d, lgpos at) { return !d.file.is_open() || at >= d.file.header().attached; }
 
 }  // namespace
 
-void log_redo::begin() {
-  set_.unbind_all();
-  window_.clear();
+void log_redo::begin() { window_.clear(); }
+
+// What ended before redo begins the checkpoint knows.
+void log_redo::end_attachment(std::uint32_t id, end_of_attachment how) {
+  if (const auto ended = set_.unbind(id, how)) pages_.forget(*ended);
 }
 
 asio::awaitable<void> log_redo::take(const log_reader& log, bool counts) {
@@ -49,27 +46,30 @@ asio::awaitable<void> log_redo::take(const log_reader& log, bool counts) {
       const std::optional<database_record> record = read_database_record(log.bytes());
       if (!record || record->id == 0 || record->id > most_databases) unreadable();
       co_await apply_window();
-      set_.unbind(record->id);
+      end_attachment(record->id, counts ? end_of_attachment::apart : end_of_attachment::known);
       if (type == record_type::detach) break;
-      attached_database what;
-      what.id = record->id;
-      what.database = record->database;
-      what.dbtime = record->dbtime;
-      what.path = record->path;
-      set_.bind(what, counts ? std::optional(log.position()) : std::nullopt);
+      attachment begun;
+      begun.what.id = record->id;
+      begun.what.database = record->database;
+      begun.what.dbtime = record->dbtime;
+      begun.what.path = record->path;
+      begun.record = log.position();
+      begun.cleaned = record->cleaned;
+      begun.log = record->log;
+      set_.bind(std::move(begun));
       break;
     }
     case record_type::shutdown:
     case record_type::recovered:
       co_await apply_window();
-      set_.unbind_all();
+      for (std::uint32_t id = 1; id <= most_databases; ++id) end_attachment(id, counts ? end_of_attachment::with_all : end_of_attachment::known);
       break;
     case record_type::backup: {
       const std::optional<backup_event> event = read_backup_event(log.bytes());
       if (!event) unreadable();
       if (!counts || event->phase != backup_phase_update) break;
       const auto database = set_.bound(event->id);
-      if (!database || !database->takes_part) break;
+      if (!database || !database->takes_part || database->clean) break;
       database_header header;
       header.backups = database->backups;
       if (remember_backup(header, *event)) database->backups = header.backups;
@@ -90,12 +90,14 @@ asio::awaitable<void> log_redo::apply_window() {
     for (const touched_database& t : record->databases) {
       const auto& database = set_.bound(t.id);
       if (!database) corrupt("one of database " + number(t.id) + ", which is not attached there");
-      if (is_for(*database, e.at)) database->logged = std::max(database->logged, t.dbtime);
+      if (database->other || !is_for(*database, e.at)) continue;
+      database->logged = std::max(database->logged, t.dbtime);
+      database->last_commit = e.at;
     }
     for (page_change& c : record->changes) {
       const auto& database = set_.bound(c.id);
       if (!database) corrupt("a change of database " + number(c.id) + ", which is not attached there");
-      if (!database->takes_part || !is_for(*database, e.at)) continue;
+      if (!database->takes_part || database->clean || database->other || !is_for(*database, e.at)) continue;
       if (c.number > database->highest_page) {
         database->highest_page = c.number;
         database->highest_at = e.at;

@@ -23,7 +23,7 @@ class log_redo {
   /// A pass over the log begins.
   void begin();
   /// The record at which the log stands. `counts`: redo has begun; before that, only attach, detach and the like are of interest. What they
-  /// bind is opened by the caller. Fails with -501, -566, -567.
+  /// bind is opened by the caller. Fails with -501; changes that do not fit are the database's `problem`.
   [[nodiscard]] asio::awaitable<void> take(const log_reader& log, bool counts);
   /// After the last record.
   [[nodiscard]] asio::awaitable<void> finish() { return apply_window(); }
@@ -32,6 +32,7 @@ class log_redo {
 
  private:
   asio::awaitable<void> apply_window();
+  void end_attachment(std::uint32_t id, end_of_attachment how);
 
   database_set& set_;
   page_redo& pages_;

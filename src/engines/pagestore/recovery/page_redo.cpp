@@ -31,7 +31,7 @@ asio::awaitable<void> page_redo::apply(const std::vector<redo_change>& changes) 
     // As many changes as need at most so many new pages, which are read together.
     const std::size_t most = at_once();
     co_await make_room(most);
-    std::vector<page*> missing;
+    std::vector<page*> missing, places;
     std::size_t end = done;
     for (; end < changes.size(); ++end) {
       const redo_change& c = changes[end];
@@ -40,13 +40,20 @@ asio::awaitable<void> page_redo::apply(const std::vector<redo_change>& changes) 
       k.number = c.change.number;
       if (missing.size() == most && !pages_.contains(k)) break;
       const auto [at, is_new] = pages_.try_emplace(k);
+      places.push_back(&at->second);
       if (!is_new) continue;
       at->second.database = c.database;
       at->second.number = k.number;
       missing.push_back(&at->second);
     }
     co_await read_all(std::move(missing));
-    for (; done < end; ++done) apply_one(changes[done]);
+    // Pages are met at random: each would be waited for.
+    constexpr std::size_t ahead = 8;
+    for (std::size_t i = 0; i < places.size(); ++i) {
+      if (i + 2 * ahead < places.size()) __builtin_prefetch(places[i + 2 * ahead]);
+      if (i + ahead < places.size() && places[i + ahead]->content) __builtin_prefetch(places[i + ahead]->content->all().data());
+      apply_one(changes[done++], *places[i]);
+    }
   }
 }
 
@@ -82,7 +89,7 @@ asio::awaitable<void> page_redo::read_some(std::shared_ptr<page_redo> self, std:
     const asio::mutable_buffer into(bytes.data(), bytes.size());
     co_await p->database->file.read(p->number, into);
     ++self->pages_read;
-    p->state = examine_page(bytes, p->number, p->database->what.database.random);
+    p->state = examine_page(bytes, p->number, p->database->from.what.database.random);
     if (p->state == page_state::good) {
       const page_header header = get_page_header(bytes);
       p->dbtime = header.dbtime;
@@ -103,11 +110,12 @@ void page_redo::see_page_one(page& p) const {
 // next sync that all is well.
 void page_redo::write_again(page& p) noexcept { p.changed = true; }
 
-void page_redo::apply_one(const redo_change& c) {
-  key k;
-  k.database = c.database.get();
-  k.number = c.change.number;
-  page& p = pages_.at(k);
+void page_redo::forget(const recovered_database& d) {
+  std::erase_if(pages_, [&d](const auto& one) { return one.first.database == &d; });
+}
+
+void page_redo::apply_one(const redo_change& c, page& p) {
+  if (!c.database->takes_part) return;
   const bool readable = p.state == page_state::good;
   const bool torn = !readable && p.state != page_state::blank;
   if (c.change.kind == change_kind::delta) {
@@ -115,23 +123,23 @@ void page_redo::apply_one(const redo_change& c) {
     if (readable && p.dbtime >= c.change.after) return write_again(p);
     if (!readable || p.dbtime != c.change.before) {
       const bool old = !readable || p.dbtime < c.change.before;
-      fail(old ? errc::dbtime_too_old : errc::dbtime_too_new, "redo a change of page " + std::to_string(p.number), p.database->name,
-           page_offset(p.number, how_.page_size),
-           "dbtime " + std::to_string(c.change.before) + ", to become " + std::to_string(c.change.after) + " (log generation " +
-               std::to_string(c.at.generation()) + ", byte " + std::to_string(c.at.offset()) + ")",
-           readable ? std::to_string(p.dbtime) : "a page that was never written");
+      error_details details;
+      details.operation = "redo a change of page " + std::to_string(p.number);
+      details.file = p.database->name;
+      details.offset = page_offset(p.number, how_.page_size);
+      details.expected = "dbtime " + std::to_string(c.change.before) + ", to become " + std::to_string(c.change.after) + " (log generation " +
+                         std::to_string(c.at.generation()) + ", byte " + std::to_string(c.at.offset()) + ")";
+      details.found = readable ? std::to_string(p.dbtime) : "a page that was never written";
+      error why(make_error_code(old ? errc::dbtime_too_old : errc::dbtime_too_new), std::move(details));
+      if (mode_ == mode::write) throw why;   // it was proved, and has changed since
+      return p.database->refuse(std::move(why));
     }
-    if (p.content) {
-      apply_delta(c.change, p.content->all());
-      page_header header = get_page_header(p.content->all());
-      header.dbtime = c.change.after;
-      put_page_header(p.content->all(), header);
-    }
+    if (p.content) apply_delta(c.change, p.content->all());
   } else {
     if (readable && p.dbtime >= c.change.after) return write_again(p);
     if (torn && mode_ != mode::write) ++pages_repaired;
     if (!p.content && keeps(p)) p.content = std::make_unique<page_buffer>(how_.page_size);
-    if (p.content) make_page(c.change, p.database->what.database.random, p.content->all());
+    if (p.content) make_page(c.change, p.database->from.what.database.random, p.content->all());
     p.state = page_state::good;
   }
   p.dbtime = c.change.after;
@@ -146,7 +154,7 @@ void page_redo::require_readable() const {
   const page* first = nullptr;
   std::size_t count = 0;
   for (const auto& [k, p] : pages_) {
-    if (p.state == page_state::good || p.state == page_state::blank) continue;
+    if (p.state == page_state::good || p.state == page_state::blank || !p.database->takes_part) continue;
     ++count;
     const bool before = first == nullptr || std::tie(p.database->name, p.number) < std::tie(first->database->name, first->number);
     if (before) first = &p;

@@ -38,8 +38,10 @@ class page_redo : public std::enable_shared_from_this<page_redo> {
   };
   page_redo(asio::any_io_executor strand, limits how) : strand_(std::move(strand)), how_(how) {}
 
-  /// Fails with -566, -567, or what the system said of a read.
+  /// Changes that do not fit are the database's `problem`, -566 or -567; nothing more is redone in it. Fails with what the system said of a read.
   [[nodiscard]] asio::awaitable<void> apply(const std::vector<redo_change>& changes);
+  /// Nothing of it is of interest any more.
+  void forget(const recovered_database& d);
   /// After the last change: fails with -1018 or -1118 when a page has stayed unreadable.
   void require_readable() const;
   /// Everything is in memory: no second pass is needed.
@@ -78,7 +80,7 @@ class page_redo : public std::enable_shared_from_this<page_redo> {
   };
   struct work;
 
-  void apply_one(const redo_change& c);
+  void apply_one(const redo_change& c, page& p);
   static void write_again(page& p) noexcept;
   void see_page_one(page& p) const;
   bool keeps(const page& p) const noexcept { return mode_ != mode::prove || p.number == 1; }

@@ -129,14 +129,6 @@ asio::awaitable<bool> recovery::start_suffices() {
 asio::awaitable<void> recovery::prove() {
   for (;;) {
     new_set();
-    if (reach_.checkpoint) {
-      for (const attached_database& a : reach_.checkpoint->attached) {
-        const auto known = co_await set_->find(a);
-        static_cast<void>(known);
-      }
-    }
-    const bool enough = co_await start_suffices();
-    static_cast<void>(enough);   // nothing was read yet
     const bool whole = co_await pass(true);
     if (whole) co_return;
   }
@@ -154,7 +146,12 @@ asio::awaitable<bool> recovery::pass(bool first) {
     if (previous) {
       log.expect_after(*previous);
     } else {
-      for (const attached_database& a : log.header().attached) set_->bind(a);
+      for (const attached_database& a : log.header().attached) {
+        attachment listed;
+        listed.what = a;
+        listed.listed = make_lgpos(g, 0);
+        set_->bind(std::move(listed));
+      }
     }
     const bool enough = co_await read_generation(log, first);
     if (!enough) co_return false;
@@ -216,13 +213,17 @@ asio::awaitable<void> recovery::check_end() {
       out_.absent.push_back(d->name);
       continue;
     }
-    if (!d->takes_part && d->logged > d->dbtime) {
-      fail(errc::required_log_files_missing, "recover database", d->name, {}, "a database with the changes up to " + number(d->logged),
-           "an older file of another set of logs, with those up to " + number(d->dbtime));
+    if (!d->clean) continue;
+    // It was all read that has happened to it since.
+    const bool whole = d->takes_part && d->from.record && *d->from.record >= start_;
+    const std::uint64_t told = std::max(d->logged, d->from.what.dbtime);
+    if (d->logged > d->dbtime || (whole && told < d->dbtime)) {
+      fail(errc::required_log_files_missing, "recover database", d->name, {}, "a database with the changes up to " + number(told),
+           (told > d->dbtime ? "an older file, with those up to " : "another file of it, with those up to ") + number(d->dbtime));
     }
   }
   redo_->require_readable();
-  for (const auto& d : set_->all()) {
+  for (const auto& d : set_->bound_ones()) {
     if (d->takes_part && d->highest_page != 0) co_await steps_->check_page_numbers(*d);
   }
 }
@@ -250,30 +251,29 @@ asio::awaitable<void> recovery::settle_log() {
 }
 
 asio::awaitable<void> recovery::settle_databases() {
-  for (const auto& d : set_->all()) {
+  for (const auto& d : set_->bound_ones()) {
     if (d->changed) co_await d->file.stretch(d->pages);
   }
   if (!redo_->complete()) {
     redo_->begin_second_pass();
+    set_->begin_again();
     const bool whole = co_await pass(false);
     if (!whole) fail(errc::log_file_corrupt, "read log", io::to_text(log_path(how_, run_, run_.highest)), {}, "the log as it was read before", "another");
   }
   co_await redo_->write_changed();
-  for (const auto& d : set_->all()) {
+  const std::vector<std::shared_ptr<recovered_database>> bound = set_->bound_ones();
+  for (const auto& d : bound) {
     if (d->takes_part) co_await d->file.sync();
   }
-  const std::vector<std::shared_ptr<recovered_database>> bound = set_->bound_ones();
   const lgpos end = tail_.position();
-  for (const auto& d : set_->all()) {
+  for (const auto& d : bound) {
     if (!d->takes_part) continue;
-    const bool attached = std::find(bound.begin(), bound.end(), d) != bound.end();
     d->dbtime = std::max(d->dbtime, d->logged);
-    const bool differs = !d->clean || d->changed || d->backups != d->file.header().backups || d->file.half_updated();
-    if (differs) {
+    if (!d->clean || d->file.half_updated()) {
       recovered_database* const p = d.get();
       const signature log = reach_.log;
       const std::function<void(database_header&)> change = [p, log, end](database_header& h) {
-        if (!p->clean || p->changed) h.cleaned = end;
+        if (!p->clean) h.cleaned = end;
         h.state = database_state::clean;
         h.log = log;
         h.min_required = h.max_required = h.max_committed = 0;
@@ -283,9 +283,10 @@ asio::awaitable<void> recovery::settle_databases() {
       };
       co_await d->file.update(change);
     }
-    if (!attached && !differs) continue;
-    attached_database entry = d->what;
+    attached_database entry = d->from.what;
+    entry.flags = attached_no_more;
     entry.dbtime = d->dbtime;
+    entry.cleaned = d->file.header().cleaned;
     out_.recovered.push_back(std::move(entry));
   }
 }
@@ -295,11 +296,13 @@ asio::awaitable<recovery_outcome> recovery::run() {
   if (!any) co_return out_;
   co_await prove();
   co_await check_end();
-  out_.ran = remains_end_ != 0 || redo_->applied != 0 || !set_->bound_ones().empty();
-  for (const auto& d : set_->all()) out_.ran = out_.ran || (d->takes_part && !d->clean);
+  out_.ran = remains_end_ != 0 || tail_.closed || redo_->applied != 0 || !set_->bound_ones().empty();
+  for (const auto& d : set_->bound_ones()) out_.ran = out_.ran || (d->takes_part && !d->clean);
   // From here on files change.
+  const std::vector<attached_database> ended = set_->ended();
   co_await settle_log();
   co_await settle_databases();
+  out_.let_go = ended;
   out_.tail = tail_;
   out_.start = start_;
   out_.lowest_generation = run_.lowest;

@@ -23,7 +23,8 @@ struct recovery_outcome {
   lgpos start;                                ///< of redo
   std::uint32_t lowest_generation = 0;        ///< of the logs without a gap
   std::vector<std::uint32_t> garbage;         ///< generations below a gap, whose files may go
-  std::vector<attached_database> recovered;   ///< that were attached at the end or changed: clean now; with their dbtime
+  std::vector<attached_database> recovered;   ///< that were attached at the end: clean now; with their dbtime, and where they became clean
+  std::vector<attached_database> let_go;      ///< whose attachment ended in the part of the log that was read, as they were let go of, if they are still so
   std::vector<std::string> absent;            ///< attached and not there, passed over (`absent_database::skip`)
   checkpoint_state checkpoint;                ///< as found
   std::uint64_t records = 0, changes = 0;     ///< read; applied
