@@ -87,6 +87,35 @@ TEST_CASE("cli_arguments: the other commands", "[cli_arguments]") {
   CHECK(parsed({"demo", "--seconds", "2", "--keep"}).seconds == 2);
 }
 
+TEST_CASE("cli_arguments: the commands of a pagestore", "[cli_arguments]") {
+  const arguments made = parsed({"pagestore", "create", "bank"});
+  CHECK(made.what == command::pagestore);
+  CHECK(made.store.what == store_command::create);
+  CHECK(made.store.directory == "bank");
+  CHECK(made.store.databases == 3);
+  CHECK(made.store.accounts == 30000);
+  CHECK(parsed({"pagestore", "create", "bank", "--databases", "6", "--accounts", "9"}).store.accounts == 9);
+  CHECK(parsed({"pagestore", "info", "bank", "--json"}).store.what == store_command::info);
+  CHECK(parsed({"pagestore", "check", "bank", "--json"}).as_json);
+  const arguments plain = parsed({"pagestore", "bench", "bank"});
+  CHECK(plain.store.what == store_command::bench);
+  CHECK(plain.store.writers == 8);
+  CHECK(plain.store.seconds == 5);
+  CHECK(plain.store.repository.empty());
+  CHECK_FALSE(plain.store.acks);
+  const arguments full = parsed({"pagestore", "bench", "bank", "--writers", "256", "--seconds", "2", "--acks", "--circular", "--backup-to", "repo",
+                                 "--backups", "7", "--kinds", "full,copy", "--truncate-logs", "--rate-limit", "3M", "--io-backend", "threads"});
+  CHECK(full.store.writers == 256);
+  CHECK(full.store.acks);
+  CHECK(full.store.circular);
+  CHECK(full.store.repository == "repo");
+  CHECK(full.store.backups == 7);
+  CHECK(full.store.kinds == std::vector<contrail::kind>{contrail::kind::full, contrail::kind::copy});
+  CHECK(full.store.truncate_logs);
+  CHECK(full.store.rate_limit == 3u << 20);
+  CHECK(full.backend == contrail::io::backend_kind::threads);
+}
+
 TEST_CASE("cli_arguments: what is wrong is named", "[cli_arguments]") {
   CHECK_THAT(refused({}), Contains("subcommand"));
   CHECK_THAT(refused({"frobnicate"}), Contains("frobnicate"));
@@ -122,11 +151,11 @@ TEST_CASE("cli_arguments: what is wrong is named", "[cli_arguments]") {
 
 TEST_CASE("cli_arguments: help tells examples, units, defaults and exit statuses", "[cli_arguments]") {
   const std::string program = help({"--help"});
-  for (const std::string word : {"backup", "list", "verify", "restore", "info", "demo", "Exit status", "powers of 1024", "--version"}) {
+  for (const std::string word : {"backup", "list", "verify", "restore", "info", "pagestore", "demo", "Exit status", "powers of 1024", "--version"}) {
     INFO(word);
     CHECK_THAT(program, Contains(word));
   }
-  for (const std::string command : {"backup", "list", "verify", "restore", "info", "demo"}) {
+  for (const std::string command : {"backup", "list", "verify", "restore", "info", "pagestore", "demo"}) {
     INFO(command);
     const std::string text = help({command, "--help"});
     CHECK_THAT(text, Contains("Exit status"));

@@ -17,18 +17,6 @@ using Catch::Matchers::Contains;
 using Catch::Matchers::StartsWith;
 namespace fs = std::filesystem;
 
-namespace {
-
-std::vector<std::string> keys(const nlohmann::ordered_json& object) {
-  std::vector<std::string> out;
-  for (const auto& item : object.items()) {
-    out.push_back(item.key());
-  }
-  return out;
-}
-
-}  // namespace
-
 TEST_CASE("cli_backup: backup, list, verify, restore", "[cli_backup]") {
   const workspace w;
   make_database(w / "app.db", 500);

@@ -6,6 +6,7 @@
 #include <sqlite3.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <string>
 
 using namespace contrail::test;
@@ -34,4 +35,22 @@ TEST_CASE("cli_demo: an interrupted one leaves nothing, no file and no process",
     CHECK(names_in(w.path()).empty());
     CHECK_FALSE(demo.family_alive());
   }
+}
+
+TEST_CASE("cli_demo: interrupted while its store is backed up, it leaves nothing either", "[cli_demo]") {
+  const workspace w;
+  program demo(CONTRAIL_PROGRAM, {"demo", "--seconds", "1", "--dir", w.path().string()});
+  const auto backs_up = [&w] {
+    const auto names = names_in(w.path());
+    return !names.empty() && !names_in(w / names.front() / "store-repository").empty();
+  };
+  while (demo.running() && !backs_up()) {
+    ::usleep(1000);
+  }
+  demo.kill(SIGINT);
+  const outcome got = demo.wait();
+  INFO(got.out << got.err);
+  CHECK(got.exit == 130);
+  CHECK(names_in(w.path()).empty());
+  CHECK_FALSE(demo.family_alive());
 }

@@ -9,18 +9,6 @@ using namespace contrail::test;
 using Catch::Matchers::Contains;
 using Catch::Matchers::StartsWith;
 
-namespace {
-
-std::vector<std::string> keys(const nlohmann::ordered_json& object) {
-  std::vector<std::string> out;
-  for (const auto& item : object.items()) {
-    out.push_back(item.key());
-  }
-  return out;
-}
-
-}  // namespace
-
 TEST_CASE("cli_usage: wrong usage is exit status 2, in words, and nothing on standard output", "[cli_usage]") {
   const std::vector<std::vector<std::string>> wrong{
       {}, {"frobnicate"}, {"backup"}, {"backup", "sqlite:a"}, {"backup", "sqlite:a", "--to", "r", "--frob"},

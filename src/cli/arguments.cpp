@@ -32,7 +32,7 @@ Exit status:
   0    done
   1    failed; also nothing to verify or restore, and an engine that was not built in
   2    wrong usage, or an unknown engine
-  3    damage found in a set, by verify or restore
+  3    damage found: in a set, by verify or restore; in a store, by pagestore check
   130  interrupted by SIGINT; 143 by SIGTERM. Everything was cleaned up.
 
 "contrail COMMAND --help" tells more about a command. Manual: contrail(1).)";
@@ -87,12 +87,14 @@ Exit status: 0 done; 1 failed; 2 wrong usage.)";
 
 constexpr const char* demo_footer = R"(Makes a bank in a SQLite database, lets other processes transfer money, backs it up meanwhile, proves and restores the set, and checks
 the restored bank: every transaction that was acknowledged before the backup began is there, and not a cent is missing. A plain copy
-of the files, made at the same pace, is checked beside it. Takes less than 30 seconds.
+of the files, made at the same pace, is checked beside it. Then the same with a pagestore, where writers and backup are one process; a build
+without SQLite shows that alone. Takes less than 30 seconds.
 
-Exit status: 0 the restored bank is right; 1 it is not, or something failed; 2 wrong usage; 130 SIGINT, 143 SIGTERM.)";
+Exit status: 0 what was restored is right; 1 it is not, or something failed; 2 wrong usage; 130 SIGINT, 143 SIGTERM.)";
 
 /// Options as text, before their units are looked at.
 struct raw {
+  store_texts store;
   std::string kind = "full", rate_limit = "none", memory = "64M", backend = "auto", progress = "auto", max_pin_age = "1h", max_log_growth,
               repository, into, scratch, directory;
 };
@@ -134,7 +136,7 @@ void define(CLI::App& app, arguments& out, raw& text) {
   backup->add_option("--max-pin-age", text.max_pin_age, "Give up after that time; the log grows meanwhile (default: 1h)")->type_name("TIME");
   backup
       ->add_option("--max-log-growth", text.max_log_growth,
-                   "Give up when the log grew by that much (default: half of the free space on its disk)")
+                   "Give up when the log grew by that much (default: sqlite: half of the free space on its disk; pagestore: none)")
       ->type_name("SIZE");
   add_memory(*backup, text);
   add_backend(*backup, text);
@@ -170,6 +172,11 @@ void define(CLI::App& app, arguments& out, raw& text) {
   CLI::App* info = add_command(app, "info", "Tell what this build can do, and which I/O backend runs", info_footer);
   add_backend(*info, text);
   add_json(*info, out);
+
+  for (CLI::App* const command : define_store(app, out.store, text.store)) {
+    add_backend(*command, text);
+    add_json(*command, out);
+  }
 
   CLI::App* demo = add_command(app, "demo", "See it work: a bank, writers, a backup, a restore, a check", demo_footer);
   demo->add_option("--dir", text.directory, "Where to work (default: the system's temporary directory)")->type_name("DIR");
@@ -248,6 +255,15 @@ void convert(arguments& out, const raw& text) {
   }
 }
 
+/// The command that was given; below others, the innermost.
+const CLI::App& innermost(const CLI::App& app) {
+  const CLI::App* out = &app;
+  while (!out->get_subcommands().empty()) {
+    out = out->get_subcommands().front();
+  }
+  return *out;
+}
+
 command which(const CLI::App& app) {
   const std::string name = app.get_subcommands().front()->get_name();
   if (name == "backup") {
@@ -261,6 +277,9 @@ command which(const CLI::App& app) {
   }
   if (name == "restore") {
     return command::restore;
+  }
+  if (name == "pagestore") {
+    return command::pagestore;
   }
   return name == "demo" ? command::demo : command::info;
 }
@@ -294,13 +313,20 @@ std::optional<arguments> parse(const std::vector<std::string>& words, std::strin
     // CLI11 would only say that a subcommand is missing.
     if (app.get_subcommands().empty() && !words.empty() && words.front().rfind('-', 0) != 0) {
       throw usage_error(fmt::format("there is no command \"{}\"", printable(words.front())),
-                        "commands: backup, list, verify, restore, info, demo");
+                        "commands: backup, list, verify, restore, info, pagestore, demo");
+    }
+    if (words.size() > 1 && words[0] == "pagestore" && words[1].rfind('-', 0) != 0 && innermost(app).get_name() == words[0]) {
+      throw usage_error(fmt::format("there is no command \"pagestore {}\"", printable(words[1])), "commands: create, info, check, bench");
     }
     throw usage_error(e.what(), "contrail --help, or contrail COMMAND --help");
   }
   out.what = which(app);
-  refuse_swallowed(*app.get_subcommands().front());
+  const CLI::App& chosen = innermost(app);
+  refuse_swallowed(chosen);
   convert(out, given);
+  if (out.what == command::pagestore) {
+    convert_store(chosen.get_name(), given.store, out.store);
+  }
   return out;
 }
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "cli/pagestore/store_arguments.hpp"
+
 #include <contrail/io/backend.hpp>
 #include <contrail/types.hpp>
 
@@ -13,7 +15,7 @@
 
 namespace contrail::cli {
 
-enum class command { backup, list, verify, restore, info, demo };
+enum class command { backup, list, verify, restore, info, pagestore, demo };
 enum class progress_mode { automatic, always, never };
 
 /// The command line, checked and in the library's units.
@@ -34,7 +36,7 @@ struct arguments {
   kind backup_kind = kind::full;
   std::uint64_t rate_limit = 0;
   std::chrono::seconds max_pin_age = std::chrono::hours(1);
-  std::optional<std::uint64_t> max_log_growth;       ///< absent: half of what is free on the database's file system
+  std::optional<std::uint64_t> max_log_growth;       ///< absent: the engine's own default
 
   // verify
   bool prove = false;
@@ -43,6 +45,8 @@ struct arguments {
   // restore
   std::filesystem::path into;
   bool force = false;
+
+  store_arguments store;                             ///< pagestore
 
   // demo
   std::filesystem::path directory;

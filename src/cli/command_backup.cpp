@@ -1,10 +1,12 @@
+#include "cli/backup_talk.hpp"
 #include "cli/commands.hpp"
 #include "cli/engine_table.hpp"
+#include "cli/nesting.hpp"
 #include "cli/quantities.hpp"
 
 #include <contrail/backup.hpp>
+#include <contrail/io/file_names.hpp>
 #include <contrail/io/file_system.hpp>
-#include <contrail/observer.hpp>
 #include <contrail/sinks/directory.hpp>
 
 #include <asio/awaitable.hpp>
@@ -12,42 +14,13 @@
 #include <fmt/format.h>
 
 #include <exception>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 namespace contrail::cli {
 
 namespace {
-
-/// Tells the session's events: those that mean trouble always, the others when asked to.
-class event_printer final : public observer {
- public:
-  event_printer(console& out, bool all) : out_(out), all_(all) {}
-
-  void on_event(const event& e) noexcept override {
-    try {
-      if (!all_ && !means_trouble(e.number)) {
-        return;
-      }
-      std::string text = fmt::format("[{}] {}", e.number, e.text);
-      if (e.ec) {
-        text += fmt::format(": {}", e.ec.message());
-      }
-      out_.note(text);
-    } catch (const std::exception&) {
-      // No memory for a note: the operation matters more.
-    }
-  }
-
- private:
-  static bool means_trouble(int number) {
-    using namespace event_number;
-    return number == missing_full_backup || number == database_failed || number == log_read_failed || number == record_failed ||
-           number == logs_already_missing || number == log_missing || number == read_recovered || number == truncation_refused;
-  }
-
-  console& out_;
-  bool all_;
-};
 
 json to_json(const backup_report& report, std::string_view backend) {
   json out = json_object();
@@ -72,19 +45,6 @@ std::string in_words(const backup_report& report, std::string_view backend) {
     out += fmt::format("{} read again\n", show_count(report.pages_retried, "page was", "pages were"));
   }
   return out;
-}
-
-/// The set is good, but not all that was asked for: that must not look like success.
-void check_complete(const backup_report& report) {
-  if (report.failed_databases.empty()) {
-    return;
-  }
-  std::string names;
-  for (const auto& [name, ec] : report.failed_databases) {
-    names += fmt::format("{}{} ({})", names.empty() ? "" : ", ", printable(name), ec.message());
-  }
-  fail(report.failed_databases.front().second, "back up every database", report.failed_databases.front().first, {},
-       "a set with all databases", fmt::format("set {} was committed without {}", report.set, names));
 }
 
 /// What came of a backup, and of the source after it.
@@ -124,6 +84,12 @@ asio::awaitable<backed_up> back_up(source_uri uri, io::file_system files, direct
 
 int run_backup(const arguments& given, console& out, runner& loop) {
   const source_uri uri = resolve_source(given.source);
+  // The next backup would find the sets among the files of the source.
+  const std::filesystem::path named = io::to_path(uri.rest);
+  std::error_code ignored;
+  if (std::filesystem::is_directory(named, ignored)) {
+    refuse_inside(given.repository, named, "back up", "a repository outside of what is backed up", "one inside");
+  }
   const io::file_system files = open_file_system(given, loop);
   directory_repository repository(files, given.repository);
   repository.on_swept = [&out](const std::string& partial) {
@@ -142,13 +108,7 @@ int run_backup(const arguments& given, console& out, runner& loop) {
   const backed_up done = loop.run(back_up(uri, files, &repository, options, given.max_log_growth), watched("backup", counters, false));
   const backup_report& report = done.report;
 
-  if (report.recorded) {
-    out.note(fmt::format("the set is good, but the engine could not record it: {}", report.recorded.message()));
-  }
-  if (report.truncation) {
-    out.note(fmt::format("the set is good, but deleting logs stopped: {}", report.truncation.message()));
-  }
-  check_complete(report);
+  tell_remarks(report, out);
   if (done.closing) {
     out.note(fmt::format("set {} is complete, but its source did not end well", report.set));
     std::rethrow_exception(done.closing);

@@ -1,4 +1,5 @@
 #include "cli/commands.hpp"
+#include "cli/nesting.hpp"
 #include "cli/engine_table.hpp"
 #include "cli/quantities.hpp"
 
@@ -54,30 +55,10 @@ std::string in_words(const restore_report& report) {
   return out;
 }
 
-/// As the system compares them: on some, capital and small letters are the same.
-std::filesystem::path folded(const std::filesystem::path& path) { return io::to_path(io::fold_file_name(path.generic_string())); }
-
-/// A restore into a repository would put its files among the sets, or over them.
-void refuse_inside(const std::filesystem::path& into, const std::filesystem::path& repository) {
-  std::error_code ec;
-  const std::filesystem::path target = folded(std::filesystem::weakly_canonical(std::filesystem::absolute(into, ec), ec));
-  if (ec) {
-    return;   // the restore itself will say why it cannot be reached
-  }
-  const std::filesystem::path base = folded(std::filesystem::weakly_canonical(std::filesystem::absolute(repository, ec), ec));
-  if (ec) {
-    return;
-  }
-  const auto [end, ignored] = std::mismatch(base.begin(), base.end(), target.begin(), target.end());
-  if (end == base.end()) {
-    fail(errc::invalid_path, "restore", into.string(), {}, "a directory outside of the repository", "one inside, where the sets are");
-  }
-}
-
 }  // namespace
 
 int run_restore(const arguments& given, console& out, runner& loop) {
-  refuse_inside(given.into, given.repository);
+  refuse_inside(given.into, given.repository, "restore", "a directory outside of the repository", "one inside, where the sets are");
   const io::file_system files = open_file_system(given, loop);
   directory_repository repository(files, given.repository);
   restorers known(files);

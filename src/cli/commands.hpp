@@ -17,6 +17,7 @@ int run_list(const arguments& given, console& out, runner& loop);
 int run_verify(const arguments& given, console& out, runner& loop);
 int run_restore(const arguments& given, console& out, runner& loop);
 int run_info(const arguments& given, console& out, runner& loop);
+int run_pagestore(const arguments& given, console& out, runner& loop);
 /// Defined in with_sqlite/ or without_sqlite/.
 int run_demo(const arguments& given, console& out, runner& loop);
 /// Was this process started by the demonstration, to write in its database? Then it has done so, and this is its exit status.

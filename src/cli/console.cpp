@@ -37,6 +37,15 @@ json json_object() {
 }
 
 void console::print(std::string_view text) {
+  if (diverted_) {
+    status({});
+    write_error(text);
+    return;
+  }
+  print_line(text);
+}
+
+void console::print_line(std::string_view text) {
   status({});
   int why = unwritable_ || process::stdout_was_closed() ? EBADF : 0;
   if (why == 0 && (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)) {

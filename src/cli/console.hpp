@@ -23,8 +23,13 @@ class console {
 
   bool as_json() const noexcept { return as_json_; }
 
+  /// From now on results go to standard error, because standard output has lines of another kind: those of `print_line`.
+  void results_on_standard_error() noexcept { diverted_ = true; }
+
   /// Writes and flushes. Fails with `contrail::error` when standard output does not take it.
   void print(std::string_view text);
+  /// The same, always on standard output.
+  void print_line(std::string_view text);
   /// One object, and a line feed. Bytes that are no UTF-8 are replaced.
   void print_json(const json& object);
 
@@ -42,6 +47,7 @@ class console {
   void write_error(std::string_view text);
 
   bool as_json_;
+  bool diverted_ = false;
   bool status_shown_ = false;
   bool unwritable_ = false;   ///< standard output refused what it was given
 };

@@ -65,6 +65,9 @@ std::string hint_for(std::error_code ec, std::string_view operation, activity do
     return "wait for the other backup of this database to end; its lock dies with its process";
   }
   if (ec == errc::file_access_denied && operation == "open instance") {
+    if (doing == activity::opens_store) {
+      return "a process has this store open, and no other one can: end it first. contrail pagestore info looks at its files meanwhile";
+    }
     return "a process has this store open. Let that process make the backup, through the API: contrail::backup(instance.backup_engine(), "
            "repository); or end it first";
   }

@@ -57,7 +57,7 @@ struct failure {
 bool is_damage(std::error_code ec);
 
 /// What was going on, as far as it changes what an error means.
-enum class activity { other, reads_sets };
+enum class activity { other, reads_sets, opens_store };
 
 /// Puts words and an exit status to an exception. Damage is exit status 3 only where sets are read back (verify, restore).
 failure describe(const std::exception_ptr& thrown, activity doing);

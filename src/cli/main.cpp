@@ -23,6 +23,8 @@ int dispatch(const arguments& given, console& out, runner& loop) {
       return run_restore(given, out, loop);
     case command::info:
       return run_info(given, out, loop);
+    case command::pagestore:
+      return run_pagestore(given, out, loop);
     case command::demo:
       return run_demo(given, out, loop);
   }
@@ -60,6 +62,8 @@ int main(int argc, char** argv) {
     loop->set_mode(given->progress);
     if (given->what == command::verify || given->what == command::restore) {
       doing = activity::reads_sets;
+    } else if (given->what == command::pagestore) {
+      doing = activity::opens_store;
     }
     return dispatch(*given, out, *loop);
   } catch (...) {

@@ -26,6 +26,13 @@ struct outcome {
   nlohmann::ordered_json parsed() const { return nlohmann::ordered_json::parse(out); }
 };
 
+/// The names of an object's members, in their order.
+inline std::vector<std::string> keys(const nlohmann::ordered_json& object) {
+  std::vector<std::string> out;
+  for (const auto& item : object.items()) out.push_back(item.key());
+  return out;
+}
+
 struct launch {
   launch() = default;
   std::map<std::string, std::string> environment;   ///< on top of the test's own

@@ -7,6 +7,8 @@
 #include <fmt/format.h>
 
 #include <exception>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 namespace contrail::cli::store {
@@ -16,9 +18,23 @@ namespace {
 /// Without logs nothing can be recovered: a database must be whole as it is.
 void require_clean(const pagestore::store_facts& facts) {
   for (const pagestore::database_facts& one : facts.databases) {
-    if (facts.first_generation == 0 && one.problem.empty() && one.state != "clean" && !one.copy) {
+    if (facts.first_generation == 0 && one.problem.empty() && one.state != "clean") {
       fail(errc::database_dirty_shutdown, "open the store", io::to_text(facts.how.directory / one.path), {},
            "the logs that it was last used with", "a directory without logs");
+    }
+  }
+}
+
+/// Before anything is written: of a set nothing may be changed.
+void require_own(const pagestore::store_facts& facts) {
+  std::error_code ignored;
+  if (std::filesystem::exists(facts.how.directory / "manifest.json", ignored)) {   // also one of logs alone
+    fail(errc::soft_recovery_on_backup_database, "open the store", io::to_text(facts.how.directory), {}, "a store", "a backup set; restore it");
+  }
+  for (const pagestore::database_facts& one : facts.databases) {
+    if (one.copy) {
+      fail(errc::soft_recovery_on_backup_database, "open the store", io::to_text(facts.how.directory / one.path), {}, "a database",
+           "a copy in a backup set; restore the set");
     }
   }
 }
@@ -38,6 +54,7 @@ std::string name_of(const pagestore::database_facts& one) {
 }
 
 asio::awaitable<opened> open(io::file_system files, pagestore::store_facts facts, bool circular) {
+  require_own(facts);
   require_few(facts);
   require_clean(facts);
   const auto ex = co_await asio::this_coro::executor;

@@ -1,5 +1,7 @@
 #include "cli/bank.hpp"
 #include "cli/commands.hpp"
+#include "cli/demo_directory.hpp"
+#include "cli/pagestore/demo_store.hpp"
 #include "cli/quantities.hpp"
 #include "cli/with_sqlite/demo_parts.hpp"
 
@@ -143,11 +145,13 @@ int run_demo(const arguments& given, console& out, runner& loop) {
   loop.check_signals();
 
   writers.stop();
-  out.print(fmt::format("\n{}", show_copies(whole, plain)));
+  out.print(fmt::format("\n{}\n", show_copies(whole, plain)));
+
+  const bool store_right = show_store(given, place.path(), files, 7, out, loop);
   if (given.keep) {
     out.print(fmt::format("\nEverything is left in {}\n", printable(place.path().string())));
   }
-  return proven && whole.problem.empty() ? exit_status::done : exit_status::failed;
+  return proven && whole.problem.empty() && store_right ? exit_status::done : exit_status::failed;
 }
 
 }  // namespace contrail::cli

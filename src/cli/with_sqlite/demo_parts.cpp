@@ -1,6 +1,5 @@
 #include "cli/with_sqlite/demo_parts.hpp"
 
-#include "cli/process.hpp"
 #include "cli/quantities.hpp"
 
 #include <contrail/error.hpp>
@@ -14,7 +13,6 @@
 #include <chrono>
 #include <fstream>
 #include <system_error>
-#include <utility>
 
 namespace contrail::cli {
 
@@ -38,16 +36,6 @@ std::string books(const demo_copy& copy) {
 }
 
 }  // namespace
-
-demo_directory::demo_directory(const fs::path& below, bool keep)
-    : path_(process::make_directory(below.empty() ? fs::temp_directory_path() : below, "contrail-demo-", "make a directory for the demo")), keep_(keep) {}
-
-demo_directory::~demo_directory() {
-  std::error_code ignored;
-  if (!keep_) {
-    fs::remove_all(path_, ignored);
-  }
-}
 
 asio::awaitable<std::uint64_t> copy_plainly(fs::path database, fs::path to, std::uint64_t bytes_per_second, progress& counters) {
   auto ex = co_await asio::this_coro::executor;

@@ -17,20 +17,6 @@
 /// The stagehands of the demonstration.
 namespace contrail::cli {
 
-/// A new directory, removed at the end unless it is to be kept.
-class demo_directory {
- public:
-  demo_directory(const std::filesystem::path& below, bool keep);
-  demo_directory(const demo_directory&) = delete;
-  demo_directory& operator=(const demo_directory&) = delete;
-  ~demo_directory();
-  const std::filesystem::path& path() const noexcept { return path_; }
-
- private:
-  std::filesystem::path path_;
-  bool keep_;
-};
-
 /// The one restorer that the demonstration needs.
 class only_one final : public restorer_registry {
  public:

@@ -1,0 +1,25 @@
+#pragma once
+
+#include "cli/console.hpp"
+
+#include <contrail/backup.hpp>
+#include <contrail/observer.hpp>
+
+/// What a backup tells while it runs and when it has ended, beside its figures.
+namespace contrail::cli {
+
+/// Tells the session's events: those that mean trouble always, the others when asked to.
+class event_printer final : public observer {
+ public:
+  event_printer(console& out, bool all) : out_(out), all_(all) {}
+  void on_event(const event& e) noexcept override;
+
+ private:
+  console& out_;
+  bool all_;
+};
+
+/// Notes what did not go as asked though the set is good. Fails when the set lacks databases: that must not look like success.
+void tell_remarks(const backup_report& report, console& out);
+
+}  // namespace contrail::cli
