@@ -175,6 +175,77 @@ def table_memory(result):
     return lines
 
 
+def beside_rows(beside):
+    for name, rounds in beside["loaded"].items():
+        holds = [sum(k) for k in zip(*(r["holds"] + [0] * (24 - len(r["holds"])) for r in rounds))]
+        yield (name, rounds, [c for r in rounds for c in r["copies"]], [c for r in beside["idle"][name] for c in r["copies"]], holds)
+
+
+def below(holds, part):
+    """Milliseconds that so many of the holds stayed below; they are counted by powers of two."""
+    seen = 0
+    for k, count in enumerate(holds):
+        seen += count
+        if seen >= part * sum(holds):
+            return f"{2 ** k / 1000:.1f}"
+    return "-"
+
+
+def draw_pagestore(canvas, result):
+    canvas.heading("pagestore")
+    if "commits" in result:
+        for writers, tools in result["commits"].items():
+            canvas.panel(f"durable commits, {writers} writer{'s' if writers != '1' else ''}", "commits a second",
+                         [(n, [r["rate"] for r in rounds], "", n == "pagestore") for n, rounds in tools.items()], "{:.0f}")
+    if "recovery" in result:
+        for state, who in result["recovery"]["states"].items():
+            canvas.panel(f"recovery from {result['recovery']['mib']:.0f} MiB of log, {state}", "MiB/s",
+                         [(n, [result["recovery"]["mib"] / r["seconds"] for r in rounds], "", n == "recovery") for n, rounds in who.items()], "{:.0f}")
+    if "beside" in result:
+        canvas.panel(f"{result['writers']} writers beside a backup of {result['backup_mib']} MiB", "commits a second",
+                     [(n, [r["rate"] for r in rounds], "", n.startswith("backup")) for n, rounds, *_ in beside_rows(result["beside"])], "{:.0f}")
+
+
+def table_pagestore(result):
+    lines = []
+    if "commits" in result:
+        lines += ["| writers | | durable commits/s | pagestore's / its | p50 ms | p99 ms | worst ms | peak MiB |", "|---|---|---|---|---|---|---|---|"]
+        for writers, tools in result["commits"].items():
+            first = writers
+            for name, rounds in tools.items():
+                ratios = [p["rate"] / r["rate"] for p, r in zip(tools["pagestore"], rounds) if r["rate"]]
+                lines.append(f"| {first} | {name} | {spread([r['rate'] for r in rounds], '{:.0f}')} | "
+                             f"{'-' if name == 'pagestore' else spread(ratios, '{:.2f}')} | {median([r['p50_ms'] for r in rounds]):.2f} | "
+                             f"{median([r['p99_ms'] for r in rounds]):.1f} | {max(r['worst_ms'] for r in rounds):.0f} | "
+                             f"{max(r['peak_kib'] for r in rounds) / 1024:.0f} |")
+                first = ""
+        lines.append("")
+    if "recovery" in result:
+        recovery = result["recovery"]
+        lines += [f"| {recovery['mib']:.0f} MiB of log | | MiB/s | of the plain read | CPU s | peak MiB |", "|---|---|---|---|---|---|"]
+        for state, who in recovery["states"].items():
+            ratios = [p["seconds"] / r["seconds"] for r, p in zip(who["recovery"], who["plain read"])]
+            for name, rounds in who.items():
+                ours = name == "recovery"
+                lines.append(f"| {state if ours else ''} | {name} | {spread([recovery['mib'] / r['seconds'] for r in rounds], '{:.0f}')} | "
+                             f"{spread(ratios, '{:.2f}') if ours else '-'} | {one(median([r['cpu_seconds'] for r in rounds]) if ours else None, '{:.2f}')} | "
+                             f"{one(max(r['peak_kib'] for r in rounds) / 1024 if ours else None, '{:.0f}')} |")
+        lines.append("")
+    if "beside" in result:
+        beside = result["beside"]
+        alone = beside["loaded"]["alone"]
+        lines += [f"| {result['writers']} writers | commits/s | of alone | p50 ms | p99 ms | worst ms | copy MiB/s | idle MiB/s | holds | p50, p99, all below ms |",
+                  "|---|---|---|---|---|---|---|---|---|---|"]
+        for name, rounds, copies, idle, holds in beside_rows(beside):
+            times = ", ".join(below(holds, part) for part in (0.5, 0.99, 1)) if sum(holds) else "-"
+            lines.append(f"| {name} | {spread([r['rate'] for r in rounds], '{:.0f}')} | "
+                         f"{median([r['rate'] / a['rate'] for r, a in zip(rounds, alone)]):.2f} | {median([r['p50_ms'] for r in rounds]):.1f} | "
+                         f"{median([r['p99_ms'] for r in rounds]):.1f} | {max(r['worst_ms'] for r in rounds):.0f} | {spread(copies, '{:.0f}')} | "
+                         f"{spread(idle, '{:.0f}')} | {sum(holds)} | {times} |")
+        lines += ["", f"Largest memory of that process: {beside['peak_kib'] / 1024:.0f} MiB."]
+    return lines
+
+
 def table_machine(result):
     m = result["machine"]
     return [f"{m['processors']} x {m['processor']}, {m['memory_mib']} MiB memory, Linux {m['kernel']}, {m['file_system']}; {m['utc']}; "
@@ -182,7 +253,7 @@ def table_machine(result):
 
 
 KINDS = {"compare-sqlite": (draw_sqlite, table_sqlite), "writers": (draw_writers, table_writers), "io": (draw_io, table_io),
-         "memory": (draw_memory, table_memory)}
+         "memory": (draw_memory, table_memory), "pagestore": (draw_pagestore, table_pagestore)}
 
 
 def fill(path, name, lines):
@@ -199,7 +270,7 @@ def fill(path, name, lines):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("results", nargs="+", help="JSON of compare-sqlite, writers, io, memory")
+    parser.add_argument("results", nargs="+", help="JSON of compare-sqlite, writers, io, memory, pagestore")
     parser.add_argument("--svg", help="write the plot there")
     parser.add_argument("--fill", help="fill in the tables of that Markdown file")
     given = parser.parse_args()

@@ -4,7 +4,8 @@
 //   bench_database log FILE MIB              lets the log grow to that length, and keeps it until standard input ends
 //   bench_database pin FILE                  holds a read transaction until standard input ends, and does nothing else
 // OUT gets two native 64-bit numbers per transaction: begin (CLOCK_MONOTONIC, ns) and duration (ns).
-#include <sqlite3.h>
+#include "bench_sqlite.hpp"
+#include "latencies.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -23,54 +24,11 @@
 
 namespace {
 
+using bench_sqlite::database;
+using bench_sqlite::statement;
+using latencies::now_ns;
+
 constexpr std::int64_t rows_per_mib = 1000000 / 1024;
-
-class database {
- public:
-  database(const std::string& file, int flags) {
-    if (sqlite3_open_v2(file.c_str(), &db_, flags, nullptr) != SQLITE_OK) {
-      throw std::runtime_error(file + ": " + sqlite3_errmsg(db_));
-    }
-    sqlite3_busy_timeout(db_, 60000);
-  }
-  database(const database&) = delete;
-  database& operator=(const database&) = delete;
-  ~database() { sqlite3_close_v2(db_); }
-  void run(const std::string& sql) const {
-    if (sqlite3_exec(db_, sql.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK) {
-      throw std::runtime_error(sql + ": " + sqlite3_errmsg(db_));
-    }
-  }
-  sqlite3* get() const { return db_; }
-
- private:
-  sqlite3* db_ = nullptr;
-};
-
-class statement {
- public:
-  statement(const database& db, const std::string& sql) {
-    if (sqlite3_prepare_v2(db.get(), sql.c_str(), -1, &handle_, nullptr) != SQLITE_OK) {
-      throw std::runtime_error(sql + ": " + sqlite3_errmsg(db.get()));
-    }
-  }
-  statement(const statement&) = delete;
-  statement& operator=(const statement&) = delete;
-  ~statement() { sqlite3_finalize(handle_); }
-  bool step() const {
-    const int code = sqlite3_step(handle_);
-    if (code != SQLITE_ROW && code != SQLITE_DONE) {
-      throw std::runtime_error(sqlite3_errmsg(sqlite3_db_handle(handle_)));
-    }
-    return code == SQLITE_ROW;
-  }
-  void reset() const { sqlite3_reset(handle_); }
-  void bind(std::int64_t value) const { sqlite3_bind_int64(handle_, 1, value); }
-  std::int64_t number() const { return sqlite3_column_int64(handle_, 0); }
-
- private:
-  sqlite3_stmt* handle_ = nullptr;
-};
 
 void make(const std::string& file, std::int64_t mib) {
   if (std::filesystem::exists(file)) throw std::runtime_error(file + " is there already");
@@ -86,11 +44,6 @@ void make(const std::string& file, std::int64_t mib) {
            ") INSERT INTO t SELECT i, i, randomblob(900) FROM n");
   }
   db.run("PRAGMA synchronous=FULL; PRAGMA wal_checkpoint(TRUNCATE)");
-}
-
-std::uint64_t now_ns() {
-  return static_cast<std::uint64_t>(
-      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count());
 }
 
 bool input_ended() {
@@ -111,7 +64,6 @@ void write(const std::string& file, std::chrono::microseconds pause, const std::
   std::int64_t rows = 0;
   {
     const statement count(db, "SELECT max(id) FROM t");
-    count.step();
     rows = count.number();
   }
   const statement update(db, "UPDATE t SET v = randomblob(900) WHERE id = ?1");
@@ -121,9 +73,8 @@ void write(const std::string& file, std::chrono::microseconds pause, const std::
   ready();
   while (!input_ended()) {
     const std::uint64_t begun = now_ns();
-    update.bind(static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(rows)) + 1);
-    update.step();
-    update.reset();
+    update.bind(1, static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(rows)) + 1);
+    update.run();
     done.push_back(begun);
     done.push_back(now_ns() - begun);
     if (pause.count() > 0) std::this_thread::sleep_for(pause);
@@ -147,7 +98,6 @@ void grow_log(const std::string& file, std::uintmax_t mib) {
   std::int64_t rows = 0;
   {
     const statement count(db, "SELECT max(id) FROM t");
-    count.step();
     rows = count.number();
   }
   for (std::int64_t first = 0; !std::filesystem::exists(file + "-wal") || std::filesystem::file_size(file + "-wal") < mib << 20;
