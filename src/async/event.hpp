@@ -24,7 +24,7 @@ class event {
     for (waiter* w = first_; w != nullptr; w = w->next) w->owner = nullptr;
   }
 
-  /// Wakes all that wait now.
+  /// Wakes all that wait now, the one that has waited longest first.
   void notify() noexcept {
     for (waiter* w = first_; w != nullptr; w = w->next) w->wake();
   }
@@ -51,28 +51,30 @@ class event {
 
  private:
   struct waiter {
-    waiter(event& e, const asio::any_io_executor& ex, std::uint64_t k) : owner(&e), next(e.first_), key(k), timer(ex) {
+    waiter(event& e, const asio::any_io_executor& ex, std::uint64_t k) : owner(&e), previous(e.last_), key(k), timer(ex) {
       timer.expires_at(asio::steady_timer::time_point::max());
-      if (next != nullptr) next->previous = this;
-      e.first_ = this;
+      (previous != nullptr ? previous->next : e.first_) = this;
+      e.last_ = this;
     }
     waiter(const waiter&) = delete;
     waiter& operator=(const waiter&) = delete;
     ~waiter() {
       if (next != nullptr) next->previous = previous;
+      else if (owner != nullptr) owner->last_ = previous;
       if (previous != nullptr) previous->next = next;
       else if (owner != nullptr) owner->first_ = next;
     }
     void wake() noexcept { timer.cancel(); }
 
     event* owner;
-    waiter* previous = nullptr;
-    waiter* next;
+    waiter* previous;
+    waiter* next = nullptr;
     std::uint64_t key;
     asio::steady_timer timer;
   };
 
   waiter* first_ = nullptr;
+  waiter* last_ = nullptr;
 };
 
 }  // namespace contrail::detail

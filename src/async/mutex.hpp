@@ -36,7 +36,7 @@ class async_mutex {
   };
 
   asio::awaitable<guard> lock() {
-    // All are woken and the first takes it: a wake-up given to one alone would be lost when that one is cancelled.
+    // All are woken, and the one that has waited longest comes first: a wake-up given to one alone would be lost when that one is cancelled.
     while (locked_) co_await freed_.wait();
     locked_ = true;
     co_return guard(*this);

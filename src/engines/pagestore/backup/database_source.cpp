@@ -1,5 +1,6 @@
 #include "engines/pagestore/backup/database_source.hpp"
 
+#include "engines/pagestore/format/bitmap.hpp"
 #include "engines/pagestore/format/page.hpp"
 
 #include <contrail/error.hpp>
@@ -9,6 +10,7 @@
 #include <algorithm>
 #include <cstring>
 #include <utility>
+#include <vector>
 
 namespace contrail::pagestore {
 
@@ -93,7 +95,9 @@ class database_source final : public source {
 
   std::error_code fold(std::uint64_t offset, asio::const_buffer chunk) override {
     delivered_ = offset + chunk.size();
-    return body_->fold(offset, chunk);
+    const std::error_code ec = body_->fold(offset, chunk);
+    if (!ec) look_for_lost(offset, bytes_of(chunk));
+    return ec;
   }
 
   asio::awaitable<std::uint64_t> finish(asio::mutable_buffer trailer) override {
@@ -101,6 +105,8 @@ class database_source final : public source {
       fail(errc::read_verify_failure, "copy database", io::to_text(copy_.path), delivered_, std::to_string(bytes()) + " bytes",
            "a file that ends there");
     }
+    std::vector<page_no> without = std::move(without_content_);
+    co_await instance_core::call(core_, core_->require_content(id_, std::move(without)));
     const database_trailer content = co_await instance_core::call(core_, core_->end_copy(of_, id_, copy_.pages));
     encode_trailer(content, byte_span(static_cast<std::byte*>(trailer.data()), trailer.size()));
     finished_(copy_);
@@ -108,6 +114,21 @@ class database_source final : public source {
   }
 
  private:
+  // Zeros have no checksum, and what a page was when it was free has a good one: only the map tells what must be there. It may be newer or older than
+  // the page, so the instance has the last word.
+  void look_for_lost(std::uint64_t offset, const_byte_span chunk) {
+    const auto size = static_cast<std::uint32_t>(header_.size());
+    for (std::size_t at = 0; at + size <= chunk.size(); at += size) {
+      const std::uint64_t place = (offset + at) / size;
+      if (place < header_pages) continue;
+      const auto n = static_cast<page_no>(place - 1);
+      const const_byte_span page = chunk.subspan(at, size);
+      const bool map = is_bitmap_page(n, size);
+      if (map) map_.assign(page.begin(), page.end());
+      if ((map || bitmap_get(map_, n, size)) && !has_content(page, n, size)) without_content_.push_back(n);
+    }
+  }
+
   std::shared_ptr<instance_core> core_;
   std::shared_ptr<const running_backup> of_;
   std::uint8_t id_;
@@ -118,6 +139,8 @@ class database_source final : public source {
   std::function<void(const database_copy&)> finished_;
   std::unique_ptr<source> body_;         ///< refers to format and gate
   std::uint64_t delivered_ = 0;
+  std::vector<std::byte> map_;           ///< the last one that was delivered
+  std::vector<page_no> without_content_; ///< though allocated, as that map has it
 };
 
 }  // namespace

@@ -68,6 +68,11 @@ page_view page_cache::peek(std::uint8_t id, page_no n) const {
   return out;
 }
 
+bool page_cache::waits(std::uint8_t id, page_no n) const noexcept {
+  const auto at = frames_.find(key_of(id, n));
+  return at != frames_.end() && (at->second->first != lgpos{} || at->second->writing_first != lgpos{});
+}
+
 asio::awaitable<void> page_cache::pin(std::uint8_t id, page_no n) {
   const page_view there = co_await get(id, n);
   static_cast<void>(there);
@@ -226,7 +231,10 @@ asio::awaitable<void> page_cache::write_some(page_cache& self, std::shared_ptr<w
         why = e.code();
       }
       if (!failure) break;
-      if (todo->failed || self.stopped_ || self.log_.failed()) std::rethrow_exception(failure);
+      if (todo->failed || self.stopped_ || self.log_.failed()) {
+        self.failing_ -= tries;
+        std::rethrow_exception(failure);
+      }
       ++tries;
       ++self.failing_;
       const bool full = calls::is_full(why);

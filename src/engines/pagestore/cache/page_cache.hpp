@@ -50,6 +50,8 @@ class page_cache {
   void unpin(std::uint8_t id, page_no n) noexcept;
   /// The page as it is in memory; its content is null when it is not.
   page_view peek(std::uint8_t id, page_no n) const;
+  /// Is it in memory with changes that the file does not have?
+  bool waits(std::uint8_t id, page_no n) const noexcept;
   /// A commit's version. Never waits; `make_room` is for afterwards.
   void install(std::uint8_t id, page_no n, page_content content, std::uint64_t dbtime, lgpos changed);
   /// Waits until the cache is within its bound, writing pages where only that helps.

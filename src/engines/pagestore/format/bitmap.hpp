@@ -1,6 +1,7 @@
 #pragma once
 
 #include "engines/pagestore/format/bytes.hpp"
+#include "engines/pagestore/format/page.hpp"
 
 #include <contrail/engines/pagestore/types.hpp>
 
@@ -24,6 +25,10 @@ constexpr bool is_bitmap_page(page_no n, std::uint32_t page_size) noexcept { ret
 /// The bit of page `n`, given the content of its bitmap page.
 bool bitmap_get(const_byte_span bitmap_page, page_no n, std::uint32_t page_size) noexcept;
 void bitmap_set(byte_span bitmap_page, page_no n, std::uint32_t page_size, bool allocated) noexcept;
+/// Is it what an allocated page `n` is: a map where maps stand, data else?
+inline bool has_content(const_byte_span page, page_no n, std::uint32_t page_size) noexcept {
+  return get_page_header(page).kind == (is_bitmap_page(n, page_size) ? page_kind::bitmap : page_kind::data);
+}
 inline std::uint32_t bitmap_pages(const_byte_span page_one) noexcept { return load<std::uint32_t>(page_one, bitmap_pages_at); }
 inline void set_bitmap_pages(byte_span page_one, std::uint32_t n) noexcept { store<std::uint32_t>(page_one, bitmap_pages_at, n); }
 

@@ -167,6 +167,7 @@ asio::awaitable<page_no> instance_core::find_free(open_database& d, page_no hint
   bool from_the_start = from == d.search_from;
   page_no n = from;
   bool lowest = from_the_start;
+  const page_no known = d.search_from;   // a commit may free a lower one while a map is read
   while (true) {
     if (n > d.pages) {
       if (from_the_start) co_return 0;
@@ -186,7 +187,7 @@ asio::awaitable<page_no> instance_core::find_free(open_database& d, page_no hint
         continue;
       }
       if (!bitmap_get(bits->all(), n, how_.page_size) && d.reserved.count(n) == 0) {
-        if (lowest) d.search_from = n;
+        if (lowest && d.search_from == known) d.search_from = n;
         co_return n;
       }
       ++n;

@@ -1,6 +1,9 @@
 #include "engines/pagestore/instance/core.hpp"
 
+#include "engines/pagestore/cache/page_pins.hpp"
 #include "engines/pagestore/clock.hpp"
+#include "engines/pagestore/format/bitmap.hpp"
+#include "engines/pagestore/format/page.hpp"
 #include "engines/pagestore/log/database_path.hpp"
 #include "engines/pagestore/log/log_directory.hpp"
 #include "engines/pagestore/log/log_reader.hpp"
@@ -146,6 +149,7 @@ asio::awaitable<std::shared_ptr<running_backup>> instance_core::begin_backup(kin
   b->begun = log_->tip();
   b->at.position = b->begun.value;
   b->at.unix_nanoseconds = static_cast<std::int64_t>(now_ns());
+  for (const auto& [id, d] : databases_) b->attached.push_back(id);
   backup_ = b;
   std::exception_ptr failure;
   try {
@@ -257,6 +261,49 @@ asio::awaitable<database_copy> instance_core::begin_copy(std::shared_ptr<const r
   current.time = static_cast<std::uint64_t>(of->at.unix_nanoseconds);
   current.low = of->low;
   co_return out;
+}
+
+// Pages that are allocated and were copied without a content: either it has not come to the file yet, and is in the logs of the set, or the file has
+// lost it.
+asio::awaitable<void> instance_core::require_content(std::uint8_t id, std::vector<page_no> those) {
+  const call_guard running(*this);
+  require_running();
+  static_cast<void>(find(database{id}, "copy database"));
+  const std::shared_ptr<open_database> d = databases_.at(id);
+  page_buffer found(how_.page_size);
+  for (const page_no n : those) {
+    const page_no map = bitmap_of(n, how_.page_size);
+    page_pins kept(*cache_);
+    if (map != n) co_await kept.add(id, map);
+    require_running();
+    const auto wants = [&] {
+      const bool allocated = map == n || bitmap_get(cache_->peek(id, map).content->all(), n, how_.page_size);
+      return allocated && !cache_->waits(id, n);
+    };
+    if (!wants()) continue;
+    page_holds::range one;
+    one.id = id;
+    one.first = n;
+    one.count = 1;
+    std::exception_ptr failure;
+    bool lost = false;
+    try {
+      co_await cache_->hold(one);
+      require_running();
+      if (wants()) {
+        const asio::mutable_buffer into(found.all().data(), found.all().size());
+        co_await d->file.read_checked(n, into);
+        lost = !has_content(found.all(), n, how_.page_size);
+      }
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    cache_->release(one);
+    if (failure) std::rethrow_exception(failure);
+    if (!lost) continue;
+    fail(errc::read_verify_failure, "copy database", d->file.name(), page_offset(n, how_.page_size), "page " + std::to_string(n) + ", which is allocated",
+         all_zero(found.all()) ? "zeros" : "an older content, from when it was free");
+  }
 }
 
 asio::awaitable<database_trailer> instance_core::end_copy(std::shared_ptr<const running_backup> of, std::uint8_t id, std::uint32_t pages) {
@@ -386,7 +433,9 @@ asio::awaitable<void> instance_core::record_backup(std::shared_ptr<const running
   for (const auto& [number, d] : databases_) {
     const std::uint8_t id = number;
     const bool copied = std::any_of(result.complete.begin(), result.complete.end(), [id](database_id one) { return one.value == id; });
-    if (d->ready && (copied || is_chained(of->what))) those.push_back(d);
+    // One that was created meanwhile is in no set that this one builds on.
+    const bool has_base = is_chained(of->what) && std::find(of->attached.begin(), of->attached.end(), id) != of->attached.end();
+    if (d->ready && (copied || has_base)) those.push_back(d);
   }
   std::exception_ptr failure;
   std::error_code why;

@@ -149,7 +149,13 @@ asio::awaitable<commit_info> instance_core::commit(std::shared_ptr<transaction_s
   co_await wait_for_log(bytes, log_stream::reserve::engine);
   require_running();
   if (t->over) fail(errc::term_in_progress, "commit", {}, {}, "an open transaction", "one that is over");
-  out.at = append_commit(*t, how);
+  const lgpos before = log_->tip();
+  try {
+    out.at = append_commit(*t, how);
+  } catch (...) {
+    if (log_->tip() != before) lost(std::make_error_code(std::errc::not_enough_memory));   // the log has it, the cache has a part of it
+    throw;
+  }
   release(*t);
   ++sums_.commits;
   if (log_ahead() >= how_.checkpoint_depth / 2 && !round_wanted_) {

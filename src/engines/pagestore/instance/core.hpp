@@ -104,6 +104,7 @@ class instance_core : public std::enable_shared_from_this<instance_core> {
   asio::awaitable<std::shared_ptr<running_backup>> begin_backup(kind what, std::optional<backup_base> base, std::function<void(std::error_code)> on_lost);
   asio::awaitable<std::vector<database_info>> backup_databases();
   asio::awaitable<database_copy> begin_copy(std::shared_ptr<const running_backup> of, std::uint8_t id);
+  asio::awaitable<void> require_content(std::uint8_t id, std::vector<page_no> those);
   asio::awaitable<database_trailer> end_copy(std::shared_ptr<const running_backup> of, std::uint8_t id, std::uint32_t pages);
   asio::awaitable<void> hold_pages(page_holds::range pages);
   void release_pages(page_holds::range pages) noexcept;   ///< any thread

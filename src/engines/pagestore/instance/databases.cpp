@@ -183,6 +183,7 @@ asio::awaitable<database> instance_core::attach(std::filesystem::path path) {
   refuse_beside_backup("attach database");
   const detail::async_mutex::guard one = co_await attaching_.lock();
   require_running();
+  refuse_beside_backup("attach database");   // it may have begun meanwhile
   const std::string stored = stored_path(how_, path);
   for (const auto& [id, d] : databases_) {
     if (d->stored_path == stored && d->ready) co_return database{id};
@@ -212,7 +213,8 @@ asio::awaitable<database> instance_core::attach(std::filesystem::path path) {
            "one that an instance left dirty; open that instance, which recovers it");
     }
     d->file = std::move(file);
-    // Somebody may have put it there a moment ago: what is committed in it must be found under this name.
+    // Somebody may have put it there a moment ago, and not synced it: what is committed in it must be found under this name.
+    co_await d->file.sync();
     const std::filesystem::path directory = calls::directory_of(real);
     const std::error_code named = co_await calls::sync_directory(fs_, directory);
     calls::check(named, "attach database", directory);
@@ -320,6 +322,7 @@ asio::awaitable<void> instance_core::detach(database which) {
   const detail::async_mutex::guard one = co_await attaching_.lock();
   const detail::async_mutex::guard no_round = co_await rounding_.lock();
   require_running();
+  refuse_beside_backup("detach database");   // it may have begun meanwhile
   open_database& found = find(which, "detach database");
   const std::shared_ptr<open_database> d = databases_.at(found.id);
   if (d->users != 0) {
@@ -351,7 +354,8 @@ asio::awaitable<void> instance_core::detach(database which) {
     why = e.code();
   }
   if (failure) {
-    const bool untouched = why == errc::disk_full || (why == errc::log_disk_full && d->file.header().state == database_state::dirty);
+    const bool no_log = why == errc::log_disk_full || why == errc::log_sequence_end;
+    const bool untouched = why == errc::disk_full || (no_log && d->file.header().state == database_state::dirty);
     if (untouched) d->ready = true;
     else failed(why);
     std::rethrow_exception(failure);

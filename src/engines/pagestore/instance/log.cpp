@@ -148,7 +148,7 @@ asio::awaitable<void> instance_core::keep_prepared(std::shared_ptr<instance_core
     }
     core.log_disk_full_ = !core.log_->prepared();
     if (!core.log_disk_full_) {
-      if (core.how_.circular_logging) co_await core.delete_old_logs();   // those behind the one that was taken, or was not
+      if (core.how_.circular_logging && core.how_.logging) co_await core.delete_old_logs();   // those behind the one that was taken, or was not
       continue;
     }
     const auto ex = co_await asio::this_coro::executor;

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <system_error>
+#include <vector>
 
 namespace contrail::pagestore {
 
@@ -36,6 +37,7 @@ struct running_backup {
   std::uint32_t low = 0;                ///< the first generation that is copied
   std::uint32_t end = 0;                ///< behind the last; 0: not closed yet
   std::optional<backup_base> base;      ///< incremental, differential
+  std::vector<std::uint8_t> attached;   ///< at the begin; none of them is let go of until the end
   std::uint64_t log_bytes_at_begin = 0;
   std::function<void(std::error_code)> on_lost;
 };

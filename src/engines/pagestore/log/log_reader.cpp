@@ -195,8 +195,7 @@ asio::awaitable<void> log_reader::examine_rest() {
       damaged(offset_of(i), "the parts of one batch that begins at " + number(offset_of(next_sector_)),
               "sector " + number(h.index_in_batch) + " of " + number(h.sectors_in_batch));
     }
-    if (remains_end_ == 0) remains_begin_ = offset_of(i);
-    remains_end_ = offset_of(i + 1);
+    torn_ = true;
   }
 }
 

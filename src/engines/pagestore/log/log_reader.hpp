@@ -50,9 +50,8 @@ class log_reader {
   const log_tail& tail() const noexcept { return tail_; }
   /// Where its last whole batch begins; `tail().end` when there is none.
   std::uint64_t last_batch_begin() const noexcept { return tail_.batch == 0 ? tail_.end : std::uint64_t{batch_sector_} * 512; }
-  /// Bytes of the file between which parts of the batch stand that was cut short; equal: none.
-  std::uint64_t remains_begin() const noexcept { return remains_begin_; }
-  std::uint64_t remains_end() const noexcept { return remains_end_; }
+  /// Do parts of a batch stand behind it that was cut short?
+  bool torn() const noexcept { return torn_; }
 
  private:
   asio::awaitable<bool> next_batch();
@@ -78,8 +77,7 @@ class log_reader {
   record_header record_;
   const_byte_span bytes_;
   bool ended_ = false;
-  std::uint64_t remains_begin_ = 0;
-  std::uint64_t remains_end_ = 0;
+  bool torn_ = false;
 };
 
 }  // namespace contrail::pagestore

@@ -126,6 +126,7 @@ void database_set::judge_clean(recovered_database& d) {
     d.problem = refusal(errc::required_log_files_missing, d, expected, "an older file, with those up to " + number(h.dbtime));
     return;
   }
+  d.elsewhere = !ours;
   const bool ended = ours && (!from.record || h.cleaned > *from.record);
   // Another store may have gone on with it: it was let go of here, but for the record.
   if (from.record && !ended && ours && (h.dbtime != from.what.dbtime || h.cleaned != from.cleaned || h.log != from.log)) {
@@ -146,7 +147,8 @@ void database_set::judge_dirty(recovered_database& d) {
   const auto refuse = [&d](std::string expected, std::string found) {
     d.problem = refusal(errc::required_log_files_missing, d, std::move(expected), std::move(found));
   };
-  if (h.log != reach_.log) return refuse("a database of these logs", "one that is in use with other logs");
+  d.elsewhere = h.log != reach_.log;
+  if (d.elsewhere) return refuse("a database of these logs", "one that is in use with other logs");
   const bool same = d.from.record ? h.attached == *d.from.record : h.attached < d.from.listed;
   if (!same) {
     return refuse("the file that was attached " + (d.from.record ? "at " + words(*d.from.record) : "before " + words(d.from.listed)),

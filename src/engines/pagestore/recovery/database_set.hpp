@@ -55,6 +55,7 @@ struct recovered_database {
   std::optional<error> problem;           ///< why not, where that matters: when it is still attached at the end of the log
   bool absent = false;                    ///< the problem is that it is not there
   bool met = false;                       ///< the log has it attached somewhere
+  bool elsewhere = false;                 ///< another store has gone on with it
   bool clean = false;                     ///< it has all that the log has for it
   std::uint64_t dbtime = 0;               ///< the highest that the header or the log tells
   std::uint64_t logged = 0;               ///< in the log alone

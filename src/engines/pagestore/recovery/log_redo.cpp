@@ -17,7 +17,8 @@ namespace {
 std::string number(std::uint64_t value) { return std::to_string(value); }
 
 /// Is what the log has at this place for the file as it is now? A copy of a backup comes with logs from before it was attached.
-bool is_for(const recovered_database& d, lgpos at) { return !d.file.is_open() || at >= d.file.header().attached; }
+/// Where the header speaks of other logs, nothing follows from its positions.
+bool is_for(const recovered_database& d, lgpos at) { return !d.file.is_open() || d.elsewhere || at >= d.file.header().attached; }
 
 }  // namespace
 

@@ -17,6 +17,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <set>
 #include <utility>
 
 namespace contrail::pagestore {
@@ -54,7 +55,8 @@ class recovery {
   std::shared_ptr<page_redo> redo_;
   std::unique_ptr<log_redo> steps_;
   log_tail tail_;
-  std::uint64_t last_batch_begin_ = 0, remains_begin_ = 0, remains_end_ = 0;
+  std::uint64_t last_batch_begin_ = 0;
+  bool torn_ = false;
 };
 
 asio::awaitable<bool> recovery::look() {
@@ -161,8 +163,7 @@ asio::awaitable<bool> recovery::pass(bool first) {
     }
     previous = log.tail();
     last_batch_begin_ = log.last_batch_begin();
-    remains_begin_ = log.remains_begin();
-    remains_end_ = log.remains_end();
+    torn_ = log.torn();
   }
   if (!at_start_) {
     at_start_ = true;
@@ -208,6 +209,8 @@ asio::awaitable<void> recovery::check_end() {
          "all of the log before the checkpoint, which is at byte " + number(reach_.checkpoint->redo.offset()), "no further batch");
   }
   for (const auto& d : set_->bound_ones()) {
+    // It was free to go: its attachment here had not reached the header, or an earlier recovery had made it clean already.
+    if (d->problem && d->elsewhere && (d->logged == 0 ? d->from.record.has_value() : d->logged <= d->dbtime)) continue;
     if (d->problem && !(d->absent && how_.absent == absent_database::skip)) throw error(*d->problem);
     if (d->problem) {
       out_.absent.push_back(d->name);
@@ -243,7 +246,9 @@ asio::awaitable<void> recovery::settle_log() {
   const std::size_t there = co_await read_whole(log.file, last_batch_begin_, into, "settle log", name);
   const asio::const_buffer again(batch.data(), there);
   if (there != 0) co_await write_whole(log.file, last_batch_begin_, again, "settle log", name);
-  if (!tail_.closed) co_await write_zeros(log.file, remains_begin_, remains_end_, "settle log", name);
+  // All of the rest, not what there seems to be of a batch: zeros whose sync has failed are shown, too, and never written. Behind batches that
+  // come later, what is left of that one would be taken for damage.
+  if (!tail_.closed) co_await write_zeros(log.file, tail_.end, tail_.header.file_bytes, "settle log", name);
   co_await sync_file(log.file, "settle log", name);
   const std::filesystem::path directory = calls::directory_of(path);
   const std::error_code ec = co_await calls::sync_directory(fs_, directory);
@@ -262,8 +267,16 @@ asio::awaitable<void> recovery::settle_databases() {
   }
   co_await redo_->write_changed();
   const std::vector<std::shared_ptr<recovered_database>> bound = set_->bound_ones();
+  std::set<std::filesystem::path> directories;
   for (const auto& d : bound) {
-    if (d->takes_part) co_await d->file.sync();
+    if (!d->takes_part) continue;
+    co_await d->file.sync();
+    directories.insert(calls::directory_of(d->file.path()));
+  }
+  // A file may have been put back under its name a moment ago.
+  for (const std::filesystem::path& directory : directories) {
+    const std::error_code named = co_await calls::sync_directory(fs_, directory);
+    calls::check(named, "recover database", directory);
   }
   const lgpos end = tail_.position();
   for (const auto& d : bound) {
@@ -296,7 +309,7 @@ asio::awaitable<recovery_outcome> recovery::run() {
   if (!any) co_return out_;
   co_await prove();
   co_await check_end();
-  out_.ran = remains_end_ != 0 || tail_.closed || redo_->applied != 0 || !set_->bound_ones().empty();
+  out_.ran = torn_ || tail_.closed || redo_->applied != 0 || !set_->bound_ones().empty();
   for (const auto& d : set_->bound_ones()) out_.ran = out_.ran || (d->takes_part && !d->clean);
   // From here on files change.
   const std::vector<attached_database> ended = set_->ended();
