@@ -4,8 +4,10 @@
 #include "support/temp_directory.hpp"
 
 #include <contrail/backup.hpp>
+#include <contrail/engines/pagestore/restorer.hpp>
 #include <contrail/error.hpp>
 #include <contrail/manifest.hpp>
+#include <contrail/restore.hpp>
 #include <contrail/sinks/directory.hpp>
 
 #include <asio/co_spawn.hpp>
@@ -227,5 +229,36 @@ TEST_CASE("pagestore_backup_beside: pages that have not come to their file are n
     over = true;
     while (left != 0) co_await asio::post(context.get_executor(), asio::use_awaitable);
     CHECK_FALSE(code);
+  });
+}
+
+TEST_CASE("pagestore_backup_beside: a database that lies elsewhere gets a name that is in nobody's way", "[pagestore_backup_beside]") {
+  const temp_directory dir;
+  const parameters how = pagestore_scene::small_instance(dir / "store");
+  const std::string name = GENERATE("database-2", "database-3/x.db");
+  CAPTURE(name);
+  std::filesystem::create_directories(dir / "store" / "database-3");
+  std::filesystem::create_directories(dir / "elsewhere");
+  with_store(how, [&](asio::io_context& context, instance& store) -> asio::awaitable<void> {
+    std::vector<std::filesystem::path> names{name, dir / "elsewhere" / "x.db", dir / "elsewhere" / "y.db"};
+    if (name != "database-2") std::swap(names[1], names[2]);
+    for (const std::filesystem::path& one : names) {
+      const database d = co_await store.create(one);
+      const page_no n = co_await add(store, d, "AAA");
+      static_cast<void>(n);
+    }
+    directory_repository repository(context.get_executor(), dir / "repo");
+    const backup_options options;
+    const backup_report report = co_await contrail::backup(store.backup_engine(), repository, options);
+    const manifest_ptr made = co_await info_of(repository, report.set);
+    CHECK(made->databases.size() == 3);
+  });
+  asio::io_context context(1);
+  run_on(context, 1, [&]() -> asio::awaitable<void> {
+    const auto ex = context.get_executor();
+    directory_repository repository(ex, dir / "repo");
+    contrail::pagestore_restorer restorer(ex);
+    const contrail::restore_report restored = co_await contrail::restore(repository, restorer, dir / "restored");
+    CHECK(restored.files == 3);
   });
 }

@@ -227,9 +227,12 @@ asio::awaitable<std::vector<database_info>> instance_core::backup_databases() {
     one.id.value = id;
     one.name = d->file.name();
     one.restore_name = restore_name(d->stored_path, id);
-    // Beside one whose own name is like that.
-    const auto same = [&one](const database_info& other) { return other.restore_name == one.restore_name; };
-    while (std::any_of(out.begin(), out.end(), same)) one.restore_name = "another-" + one.restore_name;
+    // Beside one whose own name is like that, or like its directory.
+    const auto clashes = [&one](const database_info& other) {
+      const std::string mine = one.restore_name + "/", its = other.restore_name + "/";
+      return mine.starts_with(its) || its.starts_with(mine);
+    };
+    while (std::any_of(out.begin(), out.end(), clashes)) one.restore_name = "another-" + one.restore_name;
     one.signature = text_of(header.database);
     one.pages = d->pages;
     one.page_bytes = how_.page_size;
