@@ -5,6 +5,7 @@
 
 #include <asio/awaitable.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -31,6 +32,7 @@ struct recovery {
   std::vector<restored_file> files;
   std::filesystem::path also_logs;          ///< further logs to play; empty: none
   bool prove = false;                       ///< also run the engine's own check of the result
+  std::size_t memory = std::size_t{32} << 20;   ///< bytes that the engine may use
 };
 
 /// Offline half of an adapter, found by the engine's name in the manifest. No running engine is needed; it serves restore, proof and

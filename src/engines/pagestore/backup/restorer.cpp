@@ -159,6 +159,7 @@ asio::awaitable<std::vector<std::string>> pagestore_restorer::recover(const reco
   copy.mark = state.mark;
   copy.low = state.low;
   copy.high = state.high;
+  copy.memory = work.memory;
   std::vector<std::string> kept;
   for (const pagestore::set_state::member& m : state.databases) {
     if (present.count(m.name) == 0 || present.at(m.name) != file_role::database) incomplete("the database " + m.name, "nothing");
