@@ -295,7 +295,8 @@ TEST_CASE("pagestore_history: what a killed store has committed last is not rest
   };
   run([&](asio::any_io_executor ex) -> asio::awaitable<void> {
     instance store = co_await instance::open(ex, how);
-    database x = co_await store.create(apart ? "x.db" : "in/x.db");
+    const fs::path first = apart ? "x.db" : "in/x.db";
+    database x = co_await store.create(first);
     n = co_await add(store, x, "old");
     co_await back_up(ex, store, dir / "repo");
     if (apart) {

@@ -267,7 +267,9 @@ asio::awaitable<void> set_writer::prepare(manifest& info) {
     const auto now = std::chrono::system_clock::now().time_since_epoch();
     info.created_unix_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(now).count();
   }
-  info.sequence = co_await next_sequence(parent_ != nullptr ? parent_->sequence : 0);
+  std::uint64_t behind = 0;
+  if (parent_ != nullptr) behind = parent_->sequence;
+  info.sequence = co_await next_sequence(behind);
   const std::string text = info.write();
   const manifest again = manifest::read(text, manifest_name);
   (void)again;
