@@ -430,3 +430,71 @@ TEST_CASE("pagestore_chain: logs that speak of another copy are not played over 
     CHECK(words.find("another copy of it was attached there") != std::string::npos);
   }
 }
+
+namespace {
+
+/// A repository from which somebody takes a set away while another one is written.
+class losing_sink final : public contrail::sink {
+ public:
+  losing_sink(directory_repository& inner, std::filesystem::path set, std::filesystem::path away)
+      : inner_(inner), set_(std::move(set)), away_(std::move(away)) {}
+  asio::awaitable<std::unique_ptr<contrail::set_writer>> begin(const contrail::set_header& header) override {
+    std::unique_ptr<contrail::set_writer> out = co_await inner_.begin(header);
+    std::filesystem::rename(set_, away_);
+    co_return out;
+  }
+
+ private:
+  directory_repository& inner_;
+  const std::filesystem::path set_, away_;
+};
+
+std::size_t logs_in(const std::filesystem::path& directory) {
+  std::size_t out = 0;
+  for (const auto& e : std::filesystem::directory_iterator(directory))
+    if (e.path().extension() == ".log") ++out;
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("pagestore_chain: no set, no record and no deleted log where the set to build on is not", "[pagestore_chain]") {
+  temp_directory dir;
+  history h(61, dir / "");
+  const kind what = GENERATE(kind::incremental, kind::differential);
+  live_once(h, [&](instance& store) -> asio::awaitable<void> {
+    co_await h.good(store, kind::copy);
+    co_await h.good(store, kind::full);
+    co_await some(store, h.all);
+    co_await store.checkpoint();
+    const std::size_t logs = logs_in(h.how.directory);
+    const bool truncate = what == kind::incremental;
+    const std::filesystem::path right = std::exchange(h.repo, dir / "elsewhere");
+    const std::error_code nowhere = co_await h.back_up(store, what, truncate, h.full);
+    CHECK(nowhere == errc::missing_full_backup);
+    CHECK_FALSE(std::filesystem::exists(h.repo));
+    h.repo = right;
+    const auto ex = co_await asio::this_coro::executor;
+    directory_repository inner(ex, h.repo);
+    losing_sink to(inner, h.repo / h.full->set, dir / "away");
+    backup_options options;
+    options.what = what;
+    options.truncate_logs = truncate;
+    std::error_code meanwhile;
+    try {
+      const backup_report ignored = co_await contrail::backup(store.backup_engine(), to, options, h.full);
+      static_cast<void>(ignored);
+    } catch (const contrail::error& e) {
+      meanwhile = e.code();
+    }
+    CHECK(meanwhile == errc::missing_full_backup);
+    const std::vector<contrail::set_entry> left = co_await inner.list();
+    CHECK(left.size() == 1);
+    CHECK(logs_in(h.how.directory) >= logs);
+    std::filesystem::rename(dir / "away", h.repo / h.full->set);
+    co_await h.good(store, what, truncate);   // on the full set, for nothing was recorded
+    if (truncate) CHECK(logs_in(h.how.directory) < logs);
+  });
+  h.check_all(dir / "out");
+  CHECK(h.proof(false, dir / "scratch").empty());
+}

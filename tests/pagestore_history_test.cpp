@@ -201,7 +201,7 @@ TEST_CASE("pagestore_history: a database that a store has attached is not restor
     const std::string back = co_await get(store, x, n);
     CHECK(back == "old");
     const std::error_code beside_logs = co_await code_of(contrail::restore(sets, restorer, dir / "store"));
-    CHECK(beside_logs == errc::set_exists);
+    CHECK(beside_logs == errc::database_locked);
     // Where logs are, a file may be one that they speak of.
     fs::rename(dir / "x.copy", dir / "store/x.db");
     const std::error_code over_logs = co_await code_of(contrail::restore(sets, restorer, dir / "store", over));
@@ -273,5 +273,83 @@ TEST_CASE("pagestore_history: a look at a store tells databases that are elsewhe
       else CHECK(d.state == "dirty");
     }
     CHECK(gone == 1);
+  });
+}
+
+TEST_CASE("pagestore_history: what a killed store has committed last is not restored over, wherever its logs are", "[pagestore_history]") {
+  temp_directory dir;
+  fs::create_directories(dir / "data/in");
+  const bool apart = GENERATE(false, true);
+  CAPTURE(apart);
+  const fs::path data = apart ? dir / "data/in" : dir / "data";
+  const parameters how = in(apart ? dir / "logs" : data);
+  const fs::path name = apart ? data / "x.db" : fs::path("in/x.db");
+  page_no n = 0;
+  const auto over = [&](asio::any_io_executor ex, bool overwrite) -> asio::awaitable<std::error_code> {
+    contrail::directory_repository sets(ex, dir / "repo");
+    contrail::pagestore_restorer restorer(ex);
+    contrail::restore_options options;
+    options.overwrite = overwrite;
+    const std::error_code out = co_await code_of(contrail::restore(sets, restorer, data, options));
+    co_return out;
+  };
+  run([&](asio::any_io_executor ex) -> asio::awaitable<void> {
+    instance store = co_await instance::open(ex, how);
+    const fs::path first = apart ? "x.db" : "in/x.db";
+    database x = co_await store.create(first);
+    n = co_await add(store, x, "old");
+    co_await back_up(ex, store, dir / "repo");
+    if (apart) {
+      co_await store.detach(x);
+      fs::rename(dir / "logs/x.db", name);
+      x = co_await store.attach(name);
+    }
+    co_await put(store, x, n, "new");
+    co_await store.terminate(term_mode::dirty);
+  });
+  run([&](asio::any_io_executor ex) -> asio::awaitable<void> {
+    const std::error_code killed = co_await over(ex, true);
+    CHECK(killed == errc::database_locked);
+    if (!apart) {
+      // Its logs speak of a file that is missing, too.
+      fs::rename(data / "in/x.db", dir / "x.db");
+      const std::error_code absent = co_await over(ex, false);
+      CHECK(absent == errc::database_locked);
+      fs::rename(dir / "x.db", data / "in/x.db");
+    }
+    instance store = co_await instance::open(ex, how);
+    const database x = co_await store.attach(name);
+    const std::string kept = co_await get(store, x, n);
+    CHECK(kept == "new");
+    const std::error_code in_use = co_await over(ex, true);
+    CHECK(in_use == errc::database_locked);
+    co_await store.terminate();
+    const std::error_code ended = co_await over(ex, true);
+    CHECK(ended == (apart ? std::error_code() : make_error_code(errc::database_locked)));
+  });
+}
+
+TEST_CASE("pagestore_history: a file that is called like a log keeps nobody from restoring", "[pagestore_history]") {
+  temp_directory dir;
+  run([&](asio::any_io_executor ex) -> asio::awaitable<void> {
+    instance store = co_await instance::open(ex, in(dir / "store"));
+    const database x = co_await store.create("x.db");
+    const page_no n = co_await add(store, x, "old");
+    co_await back_up(ex, store, dir / "repo");
+    co_await store.terminate();
+    fs::create_directory(dir / "out");
+    write_file(dir / "out/app.log", "something else");
+    write_file(dir / "out/x.db", "no database at all");
+    contrail::directory_repository sets(ex, dir / "repo");
+    contrail::pagestore_restorer restorer(ex);
+    contrail::restore_options options;
+    options.overwrite = true;
+    const std::error_code done = co_await code_of(contrail::restore(sets, restorer, dir / "out", options));
+    CHECK(done == std::error_code());
+    CHECK(fs::file_size(dir / "out/x.db") > 4096);
+    write_file(dir / "out/app.chk", "a checkpoint is not looked into");
+    const std::error_code refused = co_await code_of(contrail::restore(sets, restorer, dir / "out", options));
+    CHECK(refused == errc::database_locked);
+    static_cast<void>(n);
   });
 }

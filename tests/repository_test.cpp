@@ -5,7 +5,10 @@
 
 #include <catch2/catch.hpp>
 
+#include <exception>
 #include <filesystem>
+#include <functional>
+#include <memory>
 
 namespace fs = std::filesystem;
 using contrail::directory_repository;
@@ -359,4 +362,91 @@ TEST_CASE("repository: places that cannot be one", "[repository]") {
   CHECK(list(p.dir / "no") == errc::set_not_found);
   fs::create_directory(p.dir / "empty");
   CHECK(list(p.dir / "empty") == std::error_code());
+}
+
+namespace {
+
+/// One set that builds on another, as a backup writes it. `meanwhile`: before its commit.
+contrail::manifest build_on(repo_place& p, const contrail::manifest& parent, const std::function<void()>& meanwhile = {}) {
+  contrail::manifest m = repo_manifest();
+  m.what = contrail::kind::incremental;
+  m.parent = parent.set;
+  m.parent_mark = parent.at;
+  const auto given = std::make_shared<const contrail::manifest>(parent);
+  run_on(p.context, 1, [&]() -> asio::awaitable<void> {
+    contrail::set_header header = repo_header();
+    header.what = m.what;
+    header.parent = given;
+    const std::unique_ptr<contrail::set_writer> writer = co_await p.repo.begin(header);
+    if (meanwhile) meanwhile();
+    std::exception_ptr failure;
+    try {
+      co_await writer->commit(m);
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    if (!failure) co_return;
+    co_await writer->abort();
+    std::rethrow_exception(failure);
+  });
+  return m;
+}
+
+}  // namespace
+
+TEST_CASE("repository: a set is not begun where what it builds on is not, nor committed", "[repository]") {
+  repo_place p;
+  const contrail::manifest full = p.back_up(repo_small_set());
+  const contrail::manifest parent = build_on(p, full);
+  const fs::path at = p.dir / "repo";
+  contrail::manifest given = parent;
+  std::error_code expected = errc::missing_full_backup;
+  std::function<void()> harm;
+  SECTION("no such set") {
+    harm = [&] { fs::rename(at / parent.set, p.dir / "away"); };
+  }
+  SECTION("the one below it is missing") {
+    harm = [&] { fs::rename(at / full.set, p.dir / "away"); };
+  }
+  SECTION("no repository") {
+    harm = [&] { fs::rename(at, p.dir / "away"); };
+  }
+  SECTION("another one under its id") {
+    harm = [&] { repo_edit_manifest(at / parent.set, [](nlohmann::ordered_json& j) { j["engine_state"] = "other"; }); };
+  }
+  SECTION("with another mark") {
+    harm = [&] { repo_edit_manifest(at / parent.set, [](nlohmann::ordered_json& j) { j["mark"]["position"] = 77; }); };
+  }
+  SECTION("of another engine") {
+    harm = [&] { repo_edit_manifest(at / parent.set, [](nlohmann::ordered_json& j) { j["engine"] = "other"; }); };
+  }
+  SECTION("the one below it is a copy") {
+    harm = [&] { repo_edit_manifest(at / full.set, [](nlohmann::ordered_json& j) { j["kind"] = "copy"; }); };
+  }
+  SECTION("its manifest is damaged") {
+    harm = [&] { write_file(at / parent.set / "manifest.json", "x"); };
+    expected = errc::set_damaged;
+  }
+  SECTION("meanwhile") {
+    CHECK(repo_code([&] { build_on(p, given, [&] { fs::rename(at / parent.set, p.dir / "away"); }); }) == errc::missing_full_backup);
+    CHECK(p.list().size() == 1);
+    CHECK(repo_names(at).size() == 5);
+    fs::rename(p.dir / "away", at / parent.set);
+    CHECK(build_on(p, given).sequence == 3);
+    return;
+  }
+  const std::size_t before = repo_names(p.dir / "").size();
+  harm();
+  CHECK(repo_code([&] { build_on(p, given); }) == expected);
+  CHECK(repo_names(p.dir / "").size() == before);
+}
+
+TEST_CASE("repository: the number of a set is above its parent's, wherever that came from", "[repository]") {
+  repo_place p;
+  const contrail::manifest full = p.back_up(repo_small_set());
+  repo_edit_manifest(p.dir / "repo" / full.set, [](nlohmann::ordered_json& j) { j["sequence"] = 41; });
+  contrail::manifest parent = *p.list().at(0).info;
+  CHECK(build_on(p, parent).sequence == 42);
+  parent.sequence = 1;   // as if it had been altered
+  CHECK(repo_code([&] { build_on(p, parent); }) == errc::missing_full_backup);
 }

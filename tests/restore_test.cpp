@@ -302,3 +302,28 @@ TEST_CASE("restore: places that cannot be restored into", "[restore]") {
   CHECK(p.code() == errc::set_not_found);
   CHECK_FALSE(fs::exists(p.into));
 }
+
+TEST_CASE("restore: the least memory is enough, and less is refused at once", "[restore]") {
+  repo_restore_place p;
+  const std::vector<repo_file> content = repo_several();
+  p.back_up(content);
+  std::size_t for_engine = 0;
+  p.with.on_recover = [&for_engine](const contrail::recovery& work) { for_engine = work.memory; };
+  const auto with = [&p](std::size_t memory) {
+    return repo_code([&] {
+      run_on(p.context, 1, [&]() -> asio::awaitable<void> {
+        contrail::restore_options options;
+        options.memory = memory;
+        options.files = &p.files;
+        const contrail::restore_report ignored = co_await contrail::restore(p.repo, p.with, p.into, options);
+        (void)ignored;
+      });
+    });
+  };
+  CHECK(with((std::size_t{1} << 20) - 1) == errc::invalid_parameter);
+  CHECK_FALSE(fs::exists(p.into));
+  CHECK(with(std::size_t{1} << 20) == std::error_code());
+  CHECK(repo_names(p.into) == std::vector<std::string>{"one.db", "sub/", "sub/deep/", "sub/deep/three.db", "sub/two.db"});
+  CHECK(for_engine > 0);
+  CHECK(for_engine < std::size_t{1} << 20);
+}

@@ -344,3 +344,25 @@ TEST_CASE("verify: cancelled at any turn leaves nothing", "[verify]") {
   CHECK(cancelled > 50);
   CHECK(open_descriptors() == before);
 }
+
+TEST_CASE("verify: the least memory is enough for a proof, and less is refused", "[verify]") {
+  verify_place p;
+  p.back_up(verify_small_set());
+  const auto with = [&p](std::size_t memory) {
+    bool proven = false;
+    const std::error_code code = repo_code([&] {
+      run_on(p.context, 1, [&]() -> asio::awaitable<void> {
+        contrail::verify_options options;
+        options.memory = memory;
+        options.scratch = &p.scratch;
+        options.files = &p.files;
+        const contrail::verify_report report = co_await contrail::verify(p.repo, &p.provers, options);
+        proven = report.sets.at(0).proven;
+      });
+    });
+    CHECK(proven == !code);
+    return code;
+  };
+  CHECK(with((std::size_t{1} << 20) - 1) == errc::invalid_parameter);
+  CHECK(with(std::size_t{1} << 20) == std::error_code());
+}

@@ -61,7 +61,9 @@ struct backup_report {
 /// Cancellation counts until the commit begins and fails with `asio::error::operation_aborted`. From then on it is ignored: the operation
 /// ends as if it had not come, with the set in place or with the commit's own error. A process that was suspended past a limit of the pin
 /// fails with `errc::pin_too_old` or `errc::pin_too_large` before the commit; a limit reached later is told in `recorded`.
-/// `parent` is needed for incremental and differential: the set whose mark the engine recorded.
+/// `parent` is needed for incremental and differential: the set whose mark the engine recorded. It must be in `to`, with all that it builds on;
+/// else, where the sink can tell (a repository can), the backup fails with `errc::missing_full_backup`, before anything is copied or, should it be
+/// taken away meanwhile, before the commit: no set, nothing recorded, no logs deleted.
 /// `from`, `to` and what the options point to must outlive the operation.
 [[nodiscard]] asio::awaitable<backup_report> backup(engine& from, sink& to, backup_options options = {},
                                                    std::shared_ptr<const manifest> parent = nullptr);

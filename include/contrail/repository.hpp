@@ -64,7 +64,7 @@ class repository {
   /// In order of their sequence numbers; sets whose manifest cannot be read come last. Fails with `errc::not_a_repository`.
   [[nodiscard]] virtual asio::awaitable<std::vector<set_entry>> list() = 0;
   /// Opens a set by id, or "latest": the complete or damaged set with the highest sequence. Fails with `errc::set_not_found`, or as
-  /// `manifest::read` does. `memory` bounds what the reader uses, in bytes.
+  /// `manifest::read` does. `memory` bounds what the reader uses, in bytes; 768 KiB must be enough.
   [[nodiscard]] virtual asio::awaitable<std::unique_ptr<set_reader>> open(std::string set, std::size_t memory) = 0;
 };
 

@@ -23,7 +23,7 @@ namespace contrail {
 struct restore_options {
   std::string_view set = "latest";                 ///< id, or "latest"
   bool overwrite = false;                          ///< replace files that are there
-  std::size_t memory = std::size_t{64} << 20;      ///< bytes, the whole budget
+  std::size_t memory = std::size_t{64} << 20;      ///< bytes, the whole budget; at least 1 MiB
   struct progress* progress = nullptr;
   const io::file_system* files = nullptr;          ///< where the files go; null: the executor's own file system
 };

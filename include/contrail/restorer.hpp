@@ -5,6 +5,7 @@
 
 #include <asio/awaitable.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -31,6 +32,7 @@ struct recovery {
   std::vector<restored_file> files;
   std::filesystem::path also_logs;          ///< further logs to play; empty: none
   bool prove = false;                       ///< also run the engine's own check of the result
+  std::size_t memory = std::size_t{32} << 20;   ///< bytes that the engine may use
 };
 
 /// Offline half of an adapter, found by the engine's name in the manifest. No running engine is needed; it serves restore, proof and
@@ -48,7 +50,16 @@ class restorer {
   /// Names that would be taken for part of `file` when they stand beside it (SQLite: "-wal", "-shm", "-journal"): a restore over
   /// `file` removes them. Relative to the directory of `file`, as `file` is.
   virtual std::vector<std::string> companions(std::string_view file) const = 0;
-  /// Fails with `errc::database_locked` when some process has `file` open (or one of its companions). What is returned keeps others out
+  /// May a recovered file be put at `into / name`, whether something is there or not? Asked for each before anything is written, and again before
+  /// the first is put in place. Fails with `errc::database_locked` where what stands around the place would be taken for part of it, or would
+  /// lose what it is for. Most engines have nothing to say.
+  [[nodiscard]] virtual asio::awaitable<void> check_target(std::filesystem::path into, std::string name) {
+    (void)into;
+    (void)name;
+    co_return;
+  }
+  /// Fails with `errc::database_locked` when some process has `file` open (or one of its companions), or when it is not
+  /// whole by itself and what would make it so stands elsewhere. What is returned keeps others out
   /// until it is released; `file` may then be replaced. `file` exists.
   [[nodiscard]] virtual asio::awaitable<std::shared_ptr<void>> hold_target(std::filesystem::path file) = 0;
   /// Called right before the file that `held` keeps others out of is replaced by a rename. Where the system refuses that for a file that

@@ -22,6 +22,7 @@ struct set_header {
   std::string set;       ///< id: UTC time and a random part
   std::string engine;    ///< engine_traits::name
   kind what = kind::full;
+  std::shared_ptr<const manifest> parent;   ///< incremental, differential: the set that this one builds on
 };
 
 /// Number of a file within one set.
@@ -58,7 +59,8 @@ class set_writer {
   /// another file of its database failed.
   [[nodiscard]] virtual asio::awaitable<void> drop(file_id file, std::error_code why) = 0;
   /// On return the set is durable and visible. Fills in what only the sink knows: sequence, counts, root digest. A failed sync is
-  /// final: the set is discarded, never committed by a second try.
+  /// final: the set is discarded, never committed by a second try. The sequence of a set is higher than that of its parent, wherever that
+  /// came from. A sink that looks up parents (`sink::begin`) does so again, while nothing else can be committed.
   [[nodiscard]] virtual asio::awaitable<void> commit(manifest& info) = 0;
   /// Discards the set. Harmless after a failure. Runs with cancellation disabled.
   [[nodiscard]] virtual asio::awaitable<void> abort() = 0;
@@ -69,7 +71,10 @@ class set_writer {
 class sink {
  public:
   virtual ~sink() = default;
-  /// Starts a set; what is made before the first byte is removed again on failure.
+  /// Starts a set; what is made before the first byte is removed again on failure. A set that builds on others is worth nothing where those
+  /// are not, and its backup may delete the logs that would make up for them. So a sink that can look up its sets fails with
+  /// `errc::missing_full_backup`, before it makes anything, unless it has exactly `header.parent`, and all that one builds on. One that cannot (it
+  /// only sends) ignores `parent`: who runs it sees to it that a chain stays together.
   [[nodiscard]] virtual asio::awaitable<std::unique_ptr<set_writer>> begin(const set_header& header) = 0;
 };
 

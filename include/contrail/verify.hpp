@@ -24,7 +24,7 @@ namespace contrail {
 /// Options of verify(). Trivially destructible; what is pointed to outlives the operation.
 struct verify_options {
   std::string_view set = "all";                        ///< id, "latest" or "all"
-  std::size_t memory = std::size_t{64} << 20;          ///< bytes, the whole budget
+  std::size_t memory = std::size_t{64} << 20;          ///< bytes, the whole budget; at least 1 MiB
   const std::filesystem::path* scratch = nullptr;      ///< where a proof recovers; null: the system's temporary directory
   struct progress* progress = nullptr;
   const io::file_system* files = nullptr;              ///< of the scratch directory; null: the executor's own file system

@@ -133,6 +133,7 @@ asio::awaitable<void> begin_set(run_ptr run) {
   header.set = info.set;
   header.engine = info.engine;
   header.what = info.what;
+  if (is_chained(info.what)) header.parent = run->parent;
   std::unique_ptr<set_writer> writer = co_await run->to.begin(header);
   run->writer = std::move(writer);
 }

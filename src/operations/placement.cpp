@@ -67,6 +67,7 @@ asio::awaitable<void> placement::look_at(std::string name, file_role role) {
   if (role == file_role::log && overwrite_) co_return;   // consumed by the recovery, or looked at when its name comes back
   const bool there = co_await is_there(name, false);
   if (role == file_role::log) co_return;
+  co_await with_.check_target(into_, name);
   if (there) held_.emplace(name, nullptr);
   const std::vector<std::string> companions = with_.companions(name);
   for (const std::string& companion : companions) {
@@ -156,6 +157,7 @@ asio::awaitable<void> placement::place(const std::filesystem::path& work, const 
       way = calls::directory_of(way);
     }
   }
+  for (const std::string& name : names) co_await with_.check_target(into_, name);   // again: somebody may have come
   for (const std::string& name : names) co_await place_one(work, name);
   for (const std::filesystem::path& directory : directories) {
     const std::error_code ec = co_await calls::sync_directory(fs_, directory);

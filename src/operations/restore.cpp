@@ -135,7 +135,7 @@ asio::awaitable<void> restoring::run(repository& from, std::string set, restore_
   co_await copy(from, chain, files);   // the readers' memory is for the engine then
 
   // Lists of all files are let go as soon as may be: there may be very many.
-  std::optional<recovery> work = operations::make_recovery(work_.path(), std::move(chain), files, false);
+  std::optional<recovery> work = operations::make_recovery(work_.path(), std::move(chain), files, false, memory_);
   std::vector<std::string> names = co_await with_.recover(*work);
   work.reset();
   std::sort(files.begin(), files.end(), [](const copied_file& a, const copied_file& b) { return a.file.name < b.file.name; });
@@ -187,6 +187,7 @@ asio::awaitable<restore_report> restore_set(repository& from, restorer& with, st
   const auto begun = std::chrono::steady_clock::now();
   io::file_system fs = options.files != nullptr ? *options.files : io::file_system::of(ex);
   const std::string operation = "restore set " + set;
+  operations::require_memory(options.memory, operation);
   restoring work(fs, with, into, options, operation);
   restore_report report;
   std::exception_ptr failure;

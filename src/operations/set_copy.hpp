@@ -37,7 +37,9 @@ struct copied_file {
                                              io::caching cache, struct progress* counters, std::string operation,
                                              std::vector<copied_file>& copied);
 
-/// The work of a restorer over these files.
-recovery make_recovery(const std::filesystem::path& directory, set_chain chain, const std::vector<copied_file>& files, bool prove);
+/// The work of a restorer over these files. `memory`: the whole budget, of which the lists of files and sets may take a half.
+recovery make_recovery(const std::filesystem::path& directory, set_chain chain, const std::vector<copied_file>& files, bool prove, std::size_t memory);
+/// The least that a restore or a proof can work with. Fails with `errc::invalid_parameter` for less.
+void require_memory(std::size_t memory, const std::string& operation);
 
 }  // namespace contrail::operations

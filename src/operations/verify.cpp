@@ -157,7 +157,7 @@ asio::awaitable<void> verifying::prove_in(std::string set, restorer* with, std::
       const std::unique_ptr<set_reader> reader = co_await operations::open_link(of_, link, memory_ / 4 * 3);
       co_await operations::copy_set(fs_, *reader, work.path(), memory_ / 4, io::caching::cached, nullptr, operation, files);
     }
-    const recovery todo = operations::make_recovery(work.path(), std::move(chain), files, true);
+    const recovery todo = operations::make_recovery(work.path(), std::move(chain), files, true, memory_);
     const std::vector<std::string> names = co_await with->recover(todo);
     (void)names;
   } catch (...) {
@@ -190,6 +190,7 @@ asio::awaitable<void> verifying::prove(verify_entry& entry) {
 }
 
 asio::awaitable<verify_report> verifying::run() {
+  operations::require_memory(memory_, "verify");
   const std::vector<set_entry> all = co_await of_.list();
   std::vector<std::pair<std::string, std::string>> chosen;   // and what was wrong with it when it was listed
   const set_entry* const newest = latest_of(all);

@@ -132,7 +132,7 @@ class memory_sink final : public contrail::sink {
         info.files += 1;
         info.bytes += f.bytes.size();
       }
-      info.sequence = 1;
+      info.sequence = set_->header.parent ? set_->header.parent->sequence + 1 : 1;
       set_->info = info;
       set_->committed = true;
     }

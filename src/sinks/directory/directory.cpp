@@ -3,6 +3,7 @@
 #include <contrail/error.hpp>
 #include "async/file_calls.hpp"
 #include "sinks/directory/layout.hpp"
+#include "sinks/directory/parents.hpp"
 #include "sinks/directory/set_reader.hpp"
 #include "sinks/directory/set_writer.hpp"
 
@@ -14,6 +15,7 @@
 #include <algorithm>
 #include <chrono>
 #include <exception>
+#include <limits>
 #include <utility>
 
 namespace contrail {
@@ -119,11 +121,26 @@ asio::awaitable<std::vector<std::string>> sweep(io::file_system fs, const std::f
   co_return swept;
 }
 
-asio::awaitable<std::unique_ptr<set_writer>> begin_set(io::file_system fs, std::filesystem::path repository, std::string set,
+// Before hours of copying, and before anything is made here.
+asio::awaitable<void> find_parent(io::file_system fs, std::filesystem::path repository, set_header header) {
+  if (header.parent == nullptr) fail(errc::missing_full_backup, "begin set " + header.set, repository.string(), {}, "the set to build on", "none");
+  manifest child;
+  child.set = header.set;
+  child.what = header.what;
+  child.engine = header.engine;
+  child.parent = header.parent->set;
+  child.parent_mark = header.parent->at;
+  child.sequence = std::numeric_limits<std::uint64_t>::max();   // it has none yet
+  io::buffer_pool texts(fs.get_executor(), 1, directory::text_buffer_bytes);
+  co_await directory::require_parents(fs, texts, std::move(repository), std::move(child), header.parent, "begin set " + header.set);
+}
+
+asio::awaitable<std::unique_ptr<set_writer>> begin_set(io::file_system fs, std::filesystem::path repository, set_header header,
                                                        const std::function<void(const std::string&)>& on_swept) {
+  if (is_chained(header.what)) co_await find_parent(fs, repository, header);
   building_site site;
   site.repository = std::move(repository);
-  site.set = std::move(set);
+  site.set = header.set;
   std::exception_ptr failure;
   try {
     site.made_repository = co_await provide_directory(fs, site.repository);
@@ -147,7 +164,7 @@ asio::awaitable<std::unique_ptr<set_writer>> begin_set(io::file_system fs, std::
     }
     std::rethrow_exception(failure);
   }
-  std::unique_ptr<set_writer> writer = std::make_unique<directory::set_writer>(fs, std::move(site));
+  std::unique_ptr<set_writer> writer = std::make_unique<directory::set_writer>(fs, std::move(site), header.parent);
   co_return writer;
 }
 
@@ -163,7 +180,7 @@ asio::awaitable<std::unique_ptr<set_writer>> directory_repository::begin(const s
   if (!is_set_id(header.set)) fail(errc::invalid_parameter, "begin set", header.set, {}, "the id of a set");
   // In a coroutine of its own: what it does to the state of cancellation is not the caller's business.
   const auto ex = co_await asio::this_coro::executor;
-  asio::awaitable<std::unique_ptr<set_writer>> body = begin_set(files_, directory_, header.set, on_swept);
+  asio::awaitable<std::unique_ptr<set_writer>> body = begin_set(files_, directory_, header, on_swept);
   std::unique_ptr<set_writer> writer = co_await asio::co_spawn(ex, std::move(body), asio::use_awaitable);
   co_return writer;
 }

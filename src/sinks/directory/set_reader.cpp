@@ -12,7 +12,7 @@ namespace contrail::directory {
 
 namespace {
 
-constexpr std::size_t least_memory = std::size_t{1} << 20;
+constexpr std::size_t least_memory = std::size_t{768} << 10;   // a restore with 1 MiB keeps a quarter for itself
 constexpr std::size_t buffer_bytes = std::size_t{256} << 10;
 constexpr std::size_t most_buffers = 32;
 constexpr std::size_t reads_in_flight = 8;

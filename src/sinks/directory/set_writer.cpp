@@ -4,6 +4,7 @@
 #include <contrail/io/file_names.hpp>
 #include "async/file_calls.hpp"
 #include "sinks/directory/layout.hpp"
+#include "sinks/directory/parents.hpp"
 
 #include <asio/co_spawn.hpp>
 #include <asio/steady_timer.hpp>
@@ -70,9 +71,10 @@ asio::awaitable<void> clear_site(io::file_system fs, building_site& site) {
   }
 }
 
-set_writer::set_writer(io::file_system fs, building_site site)
+set_writer::set_writer(io::file_system fs, building_site site, std::shared_ptr<const manifest> parent)
     : fs_(std::move(fs)),
       site_(std::move(site)),
+      parent_(std::move(parent)),
       partial_(partial_path(site_.repository, site_.set)),
       operation_("write set " + site_.set),
       texts_(fs_.get_executor(), 2, text_buffer_bytes),
@@ -232,11 +234,11 @@ asio::awaitable<io::held_lock> set_writer::lock_commits() {
        "another commit that does not come to its end");
 }
 
-// At least the number of sets, so that one whose manifest cannot be read does not see its number given away.
-asio::awaitable<std::uint64_t> set_writer::next_sequence() {
+// At least the number of sets, so that one whose manifest cannot be read does not see its number given away. `behind`: the parent's.
+asio::awaitable<std::uint64_t> set_writer::next_sequence(std::uint64_t behind) {
   const std::string operation = "commit set " + site_.set;
   const content all = co_await scan(fs_, site_.repository, operation);
-  std::uint64_t highest = all.sets.size();
+  std::uint64_t highest = std::max<std::uint64_t>(all.sets.size(), behind);
   std::string last;
   for (const std::string& set : all.sets) {
     try {
@@ -265,7 +267,9 @@ asio::awaitable<void> set_writer::prepare(manifest& info) {
     const auto now = std::chrono::system_clock::now().time_since_epoch();
     info.created_unix_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(now).count();
   }
-  info.sequence = co_await next_sequence();
+  std::uint64_t behind = 0;
+  if (parent_ != nullptr) behind = parent_->sequence;
+  info.sequence = co_await next_sequence(behind);
   const std::string text = info.write();
   const manifest again = manifest::read(text, manifest_name);
   (void)again;
@@ -314,6 +318,8 @@ asio::awaitable<void> set_writer::commit(manifest& info) {
     io::held_lock lock = co_await lock_commits();
     const commit_turn turn(std::move(lock));
     co_await prepare(info);
+    // Hours may have passed, and somebody may have taken away what this set builds on: no logs must be deleted for it then.
+    co_await require_parents(fs_, texts_, site_.repository, info, parent_, "commit set " + site_.set);
     asio::awaitable<void> last = publish();
     co_await asio::co_spawn(ex, std::move(last), asio::use_awaitable);
     ended_ = true;

@@ -35,7 +35,8 @@ struct building_site {
 
 class set_writer final : public contrail::set_writer {
  public:
-  set_writer(io::file_system fs, building_site site);
+  /// `parent`: of a set that builds on another one.
+  set_writer(io::file_system fs, building_site site, std::shared_ptr<const manifest> parent);
   ~set_writer() override;
 
   asio::awaitable<file_id> open(const file_info& file) override;
@@ -56,11 +57,12 @@ class set_writer final : public contrail::set_writer {
   asio::awaitable<void> drop_file(file_id id);
   asio::awaitable<void> prepare(manifest& info);
   asio::awaitable<io::held_lock> lock_commits();
-  asio::awaitable<std::uint64_t> next_sequence();
+  asio::awaitable<std::uint64_t> next_sequence(std::uint64_t behind);
   asio::awaitable<void> publish();
 
   io::file_system fs_;
   building_site site_;
+  const std::shared_ptr<const manifest> parent_;
   const std::filesystem::path partial_;
   const std::string operation_;
   io::buffer_pool texts_;

@@ -27,6 +27,9 @@ class pagestore_restorer final : public restorer {
   /// Also fails with what hard recovery says: the codes of the ESE specification, section 7.
   [[nodiscard]] asio::awaitable<std::vector<std::string>> recover(const recovery& work) override;
   std::vector<std::string> companions(std::string_view file) const override;
+  /// Not where a store has its logs or its checkpoint: in `into`, and in each directory from there to the file.
+  [[nodiscard]] asio::awaitable<void> check_target(std::filesystem::path into, std::string name) override;
+  /// Nor over a database that is in use, or was when its store was killed: it needs its logs, wherever those are.
   [[nodiscard]] asio::awaitable<std::shared_ptr<void>> hold_target(std::filesystem::path file) override;
   bool before_replacing(const std::shared_ptr<void>& held) noexcept override;
 

@@ -1,7 +1,9 @@
 #include <contrail/engines/pagestore/restorer.hpp>
 
 #include "engines/pagestore/backup/set_state.hpp"
+#include "engines/pagestore/database_file.hpp"
 #include "engines/pagestore/format/log_names.hpp"
+#include "engines/pagestore/log/log_reader.hpp"
 #include "engines/pagestore/recovery/hard_recovery.hpp"
 
 #include <contrail/engines/pagestore/inspect.hpp>
@@ -11,6 +13,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <utility>
 
 namespace contrail {
@@ -72,6 +75,53 @@ pagestore::set_state state_of(const std::vector<std::shared_ptr<const manifest>>
   return out;
 }
 
+constexpr const char* replacing = "replace the database";
+
+// Other programs have files of that name, too: "app.log".
+asio::awaitable<bool> is_log(io::file_system fs, std::filesystem::path path) {
+  try {
+    const pagestore::log_reader log = co_await pagestore::log_reader::open(fs, std::move(path));
+    static_cast<void>(log);
+  } catch (const error& e) {
+    if (e.code() != errc::log_file_corrupt && e.code() != errc::missing_log_file) throw;
+    co_return false;
+  }
+  co_return true;
+}
+
+// An instance's logs belong to the files that it had: another file under the name of one of them is refused by its next recovery, and what
+// was committed last is in the logs alone.
+asio::awaitable<void> require_no_store(io::file_system fs, std::filesystem::path directory, std::filesystem::path file) {
+  calls::listing all = co_await calls::list(fs, directory);
+  if (calls::is_missing(all.ec)) co_return;
+  calls::check(all.ec, replacing, directory);
+  for (const io::entry& e : all.entries) {
+    const std::string name = io::to_text(e.name);
+    const std::optional<std::string> base = pagestore::base_of(name);
+    if (!base) continue;
+    if (name == pagestore::current_log_name(*base)) {
+      const bool ours = co_await is_log(fs, directory / e.name);
+      if (!ours) continue;
+    }
+    fail(errc::database_locked, replacing, io::to_text(file), {}, "a directory without the logs of a store",
+         io::to_text(directory / e.name) + "; restore into another directory, or end that store and remove its logs and checkpoint first");
+  }
+}
+
+// Whole only together with its logs, wherever they are. One without a header that can be read is nobody's any more.
+asio::awaitable<void> require_not_needed(io::file_system fs, std::filesystem::path path) {
+  std::optional<pagestore::database_file> file;
+  try {
+    file = co_await pagestore::database_file::open(fs, path, 0);
+  } catch (const error& e) {
+    if (e.code() != errc::database_corrupted && e.code() != errc::file_not_found) throw;
+  }
+  if (!file || file->header().state != pagestore::database_state::dirty) co_return;
+  fail(errc::database_locked, replacing, io::to_text(path), {}, "a database that was left in order",
+       "one that is in use, or was when its store was killed: what was committed last is in that store's logs. Open the store, which recovers it, "
+       "and end it; or restore into another directory; or remove this file first");
+}
+
 }  // namespace
 
 struct pagestore_restorer::impl {
@@ -109,6 +159,7 @@ asio::awaitable<std::vector<std::string>> pagestore_restorer::recover(const reco
   copy.mark = state.mark;
   copy.low = state.low;
   copy.high = state.high;
+  copy.memory = work.memory;
   std::vector<std::string> kept;
   for (const pagestore::set_state::member& m : state.databases) {
     if (present.count(m.name) == 0 || present.at(m.name) != file_role::database) incomplete("the database " + m.name, "nothing");
@@ -150,23 +201,24 @@ asio::awaitable<std::vector<std::string>> pagestore_restorer::recover(const reco
 
 std::vector<std::string> pagestore_restorer::companions(std::string_view) const { return {}; }
 
-// An instance's logs belong to the files that it had: another file under the name of one of them is refused by its next recovery.
+asio::awaitable<void> pagestore_restorer::check_target(std::filesystem::path into, std::string name) {
+  const auto self = impl_;
+  const std::filesystem::path file = into / io::to_path(name);
+  co_await require_no_store(self->files, into, file);
+  for (std::size_t slash = name.find('/'); slash != std::string::npos; slash = name.find('/', slash + 1)) {
+    co_await require_no_store(self->files, into / io::to_path(name.substr(0, slash)), file);
+  }
+}
+
 asio::awaitable<std::shared_ptr<void>> pagestore_restorer::hold_target(std::filesystem::path file) {
   const auto self = impl_;
-  const std::filesystem::path directory = calls::directory_of(file);
-  calls::listing all = co_await calls::list(self->files, directory);
-  calls::check(all.ec, "replace the database", directory);
-  for (const io::entry& e : all.entries) {
-    const std::string name = io::to_text(e.name);
-    if (!pagestore::base_of(name)) continue;
-    fail(errc::database_locked, "replace the database", io::to_text(file), {}, "a directory without the logs of a store",
-         name + "; restore into another directory, or end that store and remove its logs and checkpoint first");
-  }
+  co_await require_no_store(self->files, calls::directory_of(file), file);
   calls::locked taken = co_await calls::lock(self->files, file);
   if (calls::is_held(taken.ec)) {
-    fail(errc::database_locked, "replace the database", io::to_text(file), {}, "a database that nobody has open", "a store has it attached");
+    fail(errc::database_locked, replacing, io::to_text(file), {}, "a database that nobody has open", "a store has it attached");
   }
-  calls::check(taken.ec, "replace the database", file);
+  calls::check(taken.ec, replacing, file);
+  co_await require_not_needed(self->files, file);
   std::shared_ptr<void> out = std::make_shared<io::held_lock>(std::move(taken.lock));
   co_return out;
 }

@@ -23,6 +23,9 @@ namespace contrail::pagestore {
 namespace {
 
 constexpr const char* operation = "recover the copy";
+constexpr std::uint64_t least_pages = 16;
+constexpr std::size_t beside_page = 160;   // what a page in memory needs for itself: its entry, and the allocator's
+constexpr std::size_t least_window = std::size_t{64} << 10U;
 
 std::string number(std::uint64_t value) { return std::to_string(value); }
 
@@ -243,9 +246,11 @@ asio::awaitable<hard_outcome> hard::run() {
   set_ = std::make_unique<database_set>(members_);
   page_redo::limits limits;
   limits.page_size = what_.page_size;
-  limits.pages = what_.cache_pages;
+  // The rest is for the table of changed pages, and for the log that is being read.
+  limits.pages = std::max<std::uint64_t>(least_pages, what_.memory / 2 / (what_.page_size + beside_page));
   redo_ = std::make_shared<page_redo>(strand_, limits);
-  steps_ = std::make_unique<log_redo>(*set_, *redo_, what_.page_size, [this](std::uint32_t g) { return log_path(g); });
+  steps_ = std::make_unique<log_redo>(*set_, *redo_, what_.page_size, [this](std::uint32_t g) { return log_path(g); },
+                                      std::clamp(what_.memory / 16, least_window, record_window::usual_bytes));
   co_await read_logs();
   co_await check_pages();
   co_await finish();

@@ -32,7 +32,7 @@ struct copied_set {
   std::uint64_t mark = 0;
   std::uint32_t low = 0, high = 0;         ///< generations, both included
   std::vector<member> databases;
-  std::uint64_t cache_pages = 4096;        ///< in memory
+  std::size_t memory = 0;                  ///< bytes, for pages and records; at least 16 pages are held
 };
 
 struct hard_outcome {

@@ -7,6 +7,7 @@
 
 #include <asio/awaitable.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -16,9 +17,10 @@ namespace contrail::pagestore {
 /// What each record of the log means for the databases of a set. One strand.
 class log_redo {
  public:
-  /// `path_of`: the file of a generation, for messages. `set` and `pages` outlive it.
-  log_redo(database_set& set, page_redo& pages, std::uint32_t page_size, std::function<std::filesystem::path(std::uint32_t)> path_of)
-      : set_(set), pages_(pages), page_size_(page_size), path_of_(std::move(path_of)) {}
+  /// `path_of`: the file of a generation, for messages. `window`: bytes of records that are redone together. `set` and `pages` outlive it.
+  log_redo(database_set& set, page_redo& pages, std::uint32_t page_size, std::function<std::filesystem::path(std::uint32_t)> path_of,
+           std::size_t window = record_window::usual_bytes)
+      : set_(set), pages_(pages), page_size_(page_size), path_of_(std::move(path_of)), window_(window) {}
 
   /// A pass over the log begins.
   void begin();
