@@ -208,9 +208,11 @@ asio::awaitable<bench_result> bench::run(progress* counters) {
   if (!given_.repository.empty()) {
     refuse_inside(given_.repository, given_.directory, "bench", "a repository outside of the store", "one inside, where it would be taken for a part of it");
   }
-  facts_ = co_await pagestore::inspect(files_, given_.directory);
-  const pagestore::store_facts facts = facts_;
-  store::opened opened = co_await store::open(files_, facts, given_.circular);
+  const pagestore::store_facts facts = co_await pagestore::inspect(files_, given_.directory);
+  store::open_options options;
+  options.circular = given_.circular;
+  store::opened opened = co_await store::open(files_, facts, options);
+  facts_ = opened.facts;
   store::opened* const in = &opened;
   std::exception_ptr failed;
   try {
