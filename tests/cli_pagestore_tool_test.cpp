@@ -512,3 +512,30 @@ TEST_CASE("cli_pagestore_tool: a copy of a database beside it is refused before 
   INFO(next.out << next.err);
   CHECK(next.exit == 0);   // the chain goes on
 }
+
+TEST_CASE("cli_pagestore_tool: a set without a database that cannot be read is a failure that names both", "[cli_pagestore_tool]") {
+  const workspace w;
+  make_bank(w / "store");
+  flip(w / "store" / "bank2.db", page_at(100) + 77);
+  const outcome got = run({"backup", "pagestore:" + (w / "store").string(), "--to", (w / "repo").string(), "--json"});
+  INFO(got.out << got.err);
+  CHECK(got.exit == 1);
+  const auto told = got.parsed()["error"];
+  const auto names = names_in(w / "repo");
+  REQUIRE(names.size() == 1);
+  CHECK(told["set"] == names.front());
+  CHECK(told["code"] == -1018);
+  CHECK_THAT(told["file"].get<std::string>(), Contains("bank2.db"));
+  CHECK_THAT(told["message"].get<std::string>(), Contains("set " + names.front() + " was made WITHOUT ") && Contains("bank2.db") && !Contains("bank1.db"));
+  CHECK_THAT(got.err, Contains("hint: "));
+  // The others are in it.
+  REQUIRE(restore(w / "repo", w / "out").exit == 0);
+  CHECK(names_in(w / "out") == std::vector<std::string>{"bank1.db", "bank3.db"});
+  // Nothing is left when none can be read.
+  for (const char* name : {"bank1.db", "bank3.db"}) flip(w / "store" / name, page_at(100) + 77);
+  const outcome none = run({"backup", "pagestore:" + (w / "store").string(), "--to", (w / "other").string(), "--json"});
+  INFO(none.out << none.err);
+  CHECK(none.exit == 1);
+  CHECK(none.parsed()["error"]["set"].is_null());
+  CHECK_FALSE(fs::exists(w / "other"));
+}

@@ -48,8 +48,10 @@ Examples:
   contrail backup pagestore:/srv/bank --to /backup/bank
   contrail backup sqlite:/srv/app.db --to /backup/app --json
 
-Exit status: 0 the set is complete and durable; 1 failed, nothing was left behind; 2 wrong usage, unknown engine;
-130 SIGINT, 143 SIGTERM, everything was cleaned up.)";
+When a database of several cannot be read the set is made WITHOUT it; that is a failure, which names the set (with --json: error.set).
+
+Exit status: 0 the set is complete and durable; 1 failed: nothing was left behind, but for a set that the message names; 2 wrong usage,
+unknown engine; 130 SIGINT, 143 SIGTERM, everything was cleaned up.)";
 
 constexpr const char* list_footer = R"("complete" means that the description of the set is whole; verify reads every byte.
 

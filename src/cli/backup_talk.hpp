@@ -19,7 +19,8 @@ class event_printer final : public observer {
   bool all_;
 };
 
-/// Notes what did not go as asked though the set is good. Fails when the set lacks databases: that must not look like success.
+/// Notes what did not go as asked though the set is good. Fails with `set_was_made` when it lacks databases: that must not look
+/// like success.
 void tell_remarks(const backup_report& report, console& out);
 
 }  // namespace contrail::cli

@@ -111,7 +111,7 @@ int run_backup(const arguments& given, console& out, runner& loop) {
   tell_remarks(report, out);
   if (done.closing) {
     out.note(fmt::format("set {} is complete, but its source did not end well", report.set));
-    std::rethrow_exception(done.closing);
+    throw set_was_made(report.set, done.closing);
   }
   const std::string_view backend = to_string(files.info().kind);
   try {
