@@ -6,6 +6,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <filesystem>
 #include <string>
@@ -538,4 +539,46 @@ TEST_CASE("cli_pagestore_tool: a set without a database that cannot be read is a
   CHECK(none.exit == 1);
   CHECK(none.parsed()["error"]["set"].is_null());
   CHECK_FALSE(fs::exists(w / "other"));
+}
+
+TEST_CASE("cli_pagestore_tool: a backup deletes logs when it is asked to", "[cli_pagestore_tool]") {
+  const workspace w;
+  make_bank(w / "store");
+  const auto logs = [&w] {
+    const auto names = names_in(w / "store");
+    return std::count_if(names.begin(), names.end(), [](const std::string& name) { return name.ends_with(".log"); });
+  };
+  const auto back_up = [&w](const std::vector<std::string>& more) {
+    std::vector<std::string> arguments{"backup", "pagestore:" + (w / "store").string(), "--to", (w / "repo").string()};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const outcome got = run(arguments);
+    INFO(got.out << got.err);
+    return got;
+  };
+  for (int i = 0; i < 3; ++i) CHECK(back_up({"--json"}).parsed()["logs_deleted"] == 0);
+  const auto kept = logs();
+  const auto first = back_up({"--truncate-logs", "--json"}).parsed();
+  CHECK(first["logs_deleted"] >= 3);
+  const auto few = logs();
+  CHECK(few < kept);
+  for (int i = 0; i < 3; ++i) {
+    const outcome got = back_up({"--truncate-logs"});
+    CHECK(got.exit == 0);
+    CHECK(got.err.empty());
+    CHECK_THAT(got.out, Contains("deleted"));
+    CHECK(logs() == few);   // however often
+  }
+  CHECK(back_up({"--truncate-logs", "--kind", "copy"}).exit == 2);
+  CHECK(logs() == few);
+  // Nothing is missing: for the store, for the sets, and for those that build on the last one.
+  CHECK(good(w / "store")["total"] == 2000000);
+  CHECK(store_run("bench", w / "store", {"--seconds", "1", "--backup-to", (w / "repo").string(), "--kinds", "incremental"}).exit == 0);
+  const outcome proven = run({"verify", (w / "repo").string(), "--prove"});
+  INFO(proven.out << proven.err);
+  CHECK(proven.exit == 0);
+  // A set that lacks a database is no reason to delete any.
+  const auto before = logs();
+  flip(w / "store" / "bank2.db", page_at(100) + 77);
+  CHECK(back_up({"--truncate-logs"}).exit == 1);
+  CHECK(logs() > before);
 }
