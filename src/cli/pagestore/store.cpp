@@ -79,6 +79,8 @@ std::string name_of(const pagestore::database_facts& one) {
   return io::to_text(one.path.generic_string());
 }
 
+std::string text_of(const pagestore::signature& identity) { return fmt::format("{:016x}-{:016x}", identity.random, identity.created); }
+
 asio::awaitable<opened> open(io::file_system files, pagestore::store_facts facts, open_options options) {
   require_own(facts);
   require_distinct(facts);

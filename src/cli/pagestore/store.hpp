@@ -41,5 +41,7 @@ struct open_options {
 
 /// As a path is written in messages and lists.
 std::string name_of(const pagestore::database_facts& one);
+/// As manifests have it.
+std::string text_of(const pagestore::signature& identity);
 
 }  // namespace contrail::cli::store
