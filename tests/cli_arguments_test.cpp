@@ -66,6 +66,8 @@ TEST_CASE("cli_arguments: every option of a backup", "[cli_arguments]") {
   CHECK(got.max_pin_age == std::chrono::hours(2));
   CHECK(got.max_log_growth == std::uint64_t{1} << 30);
   CHECK(got.as_json);
+  CHECK_FALSE(got.truncate_logs);
+  CHECK(parsed({"backup", "pagestore:a", "--to", "r", "--truncate-logs"}).truncate_logs);
   CHECK(parsed({"backup", "sqlite:a", "--to", "r", "--max-log-growth", "none"}).max_log_growth == std::uint64_t{0});
   CHECK(parsed({"backup", "sqlite:a", "--to", "r", "--kind", "incremental"}).backup_kind == contrail::kind::incremental);
   CHECK(parsed({"backup", "sqlite:a", "--to", "r", "--kind", "differential"}).backup_kind == contrail::kind::differential);
@@ -134,6 +136,9 @@ TEST_CASE("cli_arguments: what is wrong is named", "[cli_arguments]") {
   CHECK_THAT(refused({"backup", "sqlite:a", "--to", "r", "--max-pin-age", "60"}), Contains("unit is missing"));
   CHECK_THAT(refused({"backup", "sqlite:a", "--to", "r", "--io-backend", "floppy"}), Contains("--io-backend"));
   CHECK_THAT(refused({"backup", "sqlite:a", "--to", "r", "--progress", "maybe"}), Contains("--progress"));
+  for (const std::string kind : {"copy", "differential"}) {
+    CHECK_THAT(refused({"backup", "pagestore:a", "--to", "r", "--truncate-logs", "--kind", kind}), Contains("--truncate-logs") && Contains(kind));
+  }
   CHECK_THAT(refused({"verify"}), Contains("repository"));
   CHECK_THAT(refused({"verify", "repo", "--scratch", "/tmp"}), Contains("--prove"));
   CHECK_THAT(refused({"restore", "repo"}), Contains("--into"));
@@ -164,7 +169,7 @@ TEST_CASE("cli_arguments: help tells examples, units, defaults and exit statuses
   }
   const std::string backup = help({"backup", "--help"});
   for (const std::string option : {"--to", "--kind", "--rate-limit", "--memory", "--io-backend", "--progress", "--max-pin-age", "--max-log-growth",
-                                   "--json", "default: 64M", "default: 1h"}) {
+                                   "--truncate-logs", "--json", "default: 64M", "default: 1h"}) {
     INFO(option);
     CHECK_THAT(backup, Contains(option));
   }

@@ -33,7 +33,8 @@ TEST_CASE("cli_backup: backup, list, verify, restore", "[cli_backup]") {
   REQUIRE(got.exit == 0);
   CHECK(got.err.empty());
   const auto made = got.parsed();
-  CHECK(keys(made) == std::vector<std::string>{"schema", "set", "kind", "engine", "files", "bytes", "pages", "pages_retried", "seconds", "backend"});
+  CHECK(keys(made) == std::vector<std::string>{"schema", "set", "kind", "engine", "files", "bytes", "pages", "pages_retried", "logs_deleted",
+                                                "seconds", "backend"});
   CHECK(made["schema"] == 1);
   CHECK(made["kind"] == "copy");
   CHECK(made["engine"] == "sqlite");
@@ -41,6 +42,7 @@ TEST_CASE("cli_backup: backup, list, verify, restore", "[cli_backup]") {
   CHECK(made["bytes"] >= fs::file_size(w / "app.db"));
   CHECK(made["pages"] >= fs::file_size(w / "app.db") / 4096);
   CHECK(made["pages_retried"] == 0);
+  CHECK(made["logs_deleted"] == 0);
   CHECK(made["seconds"].is_number_float());
   CHECK((made["backend"] == "uring" || made["backend"] == "iocp" || made["backend"] == "threads"));
 
@@ -114,6 +116,18 @@ TEST_CASE("cli_backup: incremental and differential are not for SQLite, and the 
     CHECK(got.parsed()["error"]["code"] == -526);
     CHECK_THAT(got.err, Contains("full"));
   }
+  CHECK(names_in(w.path()) == std::vector<std::string>{"app.db"});
+}
+
+TEST_CASE("cli_backup: SQLite has no logs to delete", "[cli_backup]") {
+  const workspace w;
+  make_database(w / "app.db", 10);
+  std::vector<std::string> arguments = backup_of(w / "app.db", w / "repo");
+  arguments.insert(arguments.end(), {"--truncate-logs", "--json"});
+  const outcome got = run(arguments);
+  INFO(got.out << got.err);
+  CHECK(got.exit == 2);
+  CHECK_THAT(got.err, Contains("--truncate-logs: sqlite has no logs"));
   CHECK(names_in(w.path()) == std::vector<std::string>{"app.db"});
 }
 

@@ -164,6 +164,28 @@ TEST_CASE("cli_pagestore_bench: backups of every kind while the writers go on, a
   CHECK(next["backups"][0]["parent"] == backups[5]["set"]);
 }
 
+TEST_CASE("cli_pagestore_bench: the set to build on is found among those of a store's copy", "[cli_pagestore_bench]") {
+  const workspace w;
+  make_bank(w / "store");
+  fs::copy(w / "store", w / "copy");
+  const auto full = [&w](const std::string& name) {
+    const outcome made = run({"backup", "pagestore:" + (w / name).string(), "--to", (w / "repo").string(), "--json"});
+    INFO(made.out << made.err);
+    REQUIRE(made.exit == 0);
+    return made.parsed()["set"].get<std::string>();
+  };
+  const auto position = [&w](const std::string& name) {
+    return store_run("info", w / name, {"--json"}).parsed()["databases"][0]["backups"]["full"]["position"].get<std::uint64_t>();
+  };
+  const std::string older = full("store"), newer = full("copy");
+  REQUIRE(position("store") == position("copy"));   // the marks differ in their times alone
+  const std::string kinds = GENERATE("incremental", "differential");
+  const auto of_copy = bench(w / "copy", {"--backup-to", (w / "repo").string(), "--kinds", kinds});
+  CHECK(of_copy["backups"][0]["parent"] == newer);
+  const auto of_store = bench(w / "store", {"--backup-to", (w / "repo").string(), "--kinds", kinds});
+  CHECK(of_store["backups"][0]["parent"] == older);
+}
+
 TEST_CASE("cli_pagestore_bench: logs are deleted by the backup when asked to", "[cli_pagestore_bench]") {
   const workspace w;
   make_bank(w / "store", {"--accounts", "45000"});

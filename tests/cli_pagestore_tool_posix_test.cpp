@@ -87,6 +87,35 @@ TEST_CASE("cli_pagestore_tool: a creation that fails leaves nothing", "[cli_page
   CHECK_FALSE(fs::exists(w / "store"));
 }
 
+TEST_CASE("cli_pagestore_tool: a creation that fails before the store is open leaves nothing either", "[cli_pagestore_tool]") {
+  const workspace w;
+  const bool was_there = GENERATE(false, true);
+  if (was_there) fs::create_directory(w / "store");
+  launch how;
+  how.largest_file = GENERATE(std::uint64_t{1}, std::uint64_t{1} << 20);   // no checkpoint, no log
+  const outcome got = run({"pagestore", "create", (w / "store").string(), "--accounts", "2000", "--json"}, how);
+  INFO(got.out << got.err);
+  CHECK(got.exit == 1);
+  CHECK(fs::exists(w / "store") == was_there);
+  CHECK(names_in(w / "store").empty());
+  make_bank(w / "store");
+}
+
+TEST_CASE("cli_pagestore_tool: of two creations at once one makes the store, and the other one leaves it alone", "[cli_pagestore_tool]") {
+  const workspace w;
+  for (unsigned i = 0; i < 12; ++i) {
+    const fs::path store = w / ("store" + std::to_string(i));
+    const std::vector<std::string> arguments{"pagestore", "create", store.string(), "--accounts", "2000", "--json"};
+    program one(CONTRAIL_PROGRAM, arguments);
+    pause(i % 6);
+    program two(CONTRAIL_PROGRAM, arguments);
+    const outcome first = one.wait(), second = two.wait();
+    INFO(first.out << first.err << second.out << second.err);
+    CHECK((first.exit == 0) != (second.exit == 0));
+    CHECK(good(store)["total"] == 2000000);
+  }
+}
+
 TEST_CASE("cli_pagestore_tool: an interrupted bench ends its store, and its backup, in order", "[cli_pagestore_tool]") {
   const workspace w;
   make_bank(w / "store");

@@ -34,10 +34,11 @@ TEST_CASE("cli_usage: with --json wrong usage is an object, too", "[cli_usage]")
     const auto object = got.parsed();
     CHECK(keys(object) == std::vector<std::string>{"schema", "error"});
     CHECK(object["schema"] == 1);
-    CHECK(keys(object["error"]) == std::vector<std::string>{"code", "name", "message", "operation", "file", "offset"});
+    CHECK(keys(object["error"]) == std::vector<std::string>{"code", "name", "message", "operation", "file", "offset", "set"});
     CHECK(object["error"]["code"] == -1003);
     CHECK(object["error"]["name"] == "invalid_parameter");
     CHECK(object["error"]["offset"].is_null());
+    CHECK(object["error"]["set"].is_null());
     CHECK_FALSE(got.err.empty());
   }
 }

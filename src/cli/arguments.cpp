@@ -45,11 +45,13 @@ The repository is a directory. It is made when missing; the directory above it m
 Examples:
   contrail backup sqlite:/srv/app.db --to /backup/app
   contrail backup sqlite:/srv/app.db --to /backup/app --rate-limit 20M --max-pin-age 2h
-  contrail backup pagestore:/srv/bank --to /backup/bank
+  contrail backup pagestore:/srv/bank --to /backup/bank --truncate-logs
   contrail backup sqlite:/srv/app.db --to /backup/app --json
 
-Exit status: 0 the set is complete and durable; 1 failed, nothing was left behind; 2 wrong usage, unknown engine;
-130 SIGINT, 143 SIGTERM, everything was cleaned up.)";
+When a database of several cannot be read the set is made WITHOUT it; that is a failure, which names the set (with --json: error.set).
+
+Exit status: 0 the set is complete and durable; 1 failed: nothing was left behind, but for a set that the message names; 2 wrong usage,
+unknown engine; 130 SIGINT, 143 SIGTERM, everything was cleaned up.)";
 
 constexpr const char* list_footer = R"("complete" means that the description of the set is whole; verify reads every byte.
 
@@ -138,6 +140,7 @@ void define(CLI::App& app, arguments& out, raw& text) {
       ->add_option("--max-log-growth", text.max_log_growth,
                    "Give up when the log grew by that much (default: sqlite: half of the free space on its disk; pagestore: none)")
       ->type_name("SIZE");
+  backup->add_flag("--truncate-logs", out.truncate_logs, "When the set is complete, delete the logs that are not needed after it (pagestore, full)");
   add_memory(*backup, text);
   add_backend(*backup, text);
   add_progress(*backup, text);
@@ -215,6 +218,9 @@ std::string not_empty(const char* option, std::string value) {
 void convert(arguments& out, const raw& text) {
   if (!parse_kind(text.kind, out.backup_kind)) {
     throw usage_error(fmt::format("--kind: \"{}\" is none of full, copy, incremental, differential", printable(text.kind)));
+  }
+  if (out.truncate_logs && (out.backup_kind == kind::copy || out.backup_kind == kind::differential)) {
+    throw usage_error(fmt::format("--truncate-logs: a backup of kind {} must not delete logs", to_string(out.backup_kind)), "--kind full");
   }
   if (!io::parse_backend(text.backend, out.backend)) {
     throw usage_error(fmt::format("--io-backend: \"{}\" is none of auto, uring, iocp, threads", printable(text.backend)));

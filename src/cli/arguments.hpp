@@ -34,6 +34,7 @@ struct arguments {
   // backup
   std::string source;
   kind backup_kind = kind::full;
+  bool truncate_logs = false;
   std::uint64_t rate_limit = 0;
   std::chrono::seconds max_pin_age = std::chrono::hours(1);
   std::optional<std::uint64_t> max_log_growth;       ///< absent: the engine's own default

@@ -1,5 +1,6 @@
 #include "cli/backup_talk.hpp"
 
+#include "cli/failure.hpp"
 #include "cli/quantities.hpp"
 
 #include <contrail/error.hpp>
@@ -8,6 +9,7 @@
 
 #include <exception>
 #include <string>
+#include <utility>
 
 namespace contrail::cli {
 
@@ -50,8 +52,12 @@ void tell_remarks(const backup_report& report, console& out) {
   for (const auto& [name, ec] : report.failed_databases) {
     names += fmt::format("{}{} ({})", names.empty() ? "" : ", ", printable(name), ec.message());
   }
-  fail(report.failed_databases.front().second, "back up every database", report.failed_databases.front().first, {},
-       "a set with all databases", fmt::format("set {} was committed without {}", report.set, names));
+  error_details first;
+  first.operation = "back up every database";
+  first.file = report.failed_databases.front().first;
+  const error why(report.failed_databases.front().second, std::move(first));
+  throw set_was_made(report.set, std::make_exception_ptr(why), fmt::format("set {} was made WITHOUT {}; the other databases are in it", report.set, names),
+                     "it is the latest set now, and list shows it as complete: mend what failed, and back up again");
 }
 
 }  // namespace contrail::cli

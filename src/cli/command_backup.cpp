@@ -31,6 +31,7 @@ json to_json(const backup_report& report, std::string_view backend) {
   out["bytes"] = report.bytes;
   out["pages"] = report.pages;
   out["pages_retried"] = report.pages_retried;
+  out["logs_deleted"] = logs_deleted(report);
   out["seconds"] = report.seconds;
   out["backend"] = backend;
   return out;
@@ -43,6 +44,9 @@ std::string in_words(const backup_report& report, std::string_view backend) {
                                 show_bytes(static_cast<std::uint64_t>(rate)), backend);
   if (report.pages_retried > 0) {
     out += fmt::format("{} read again\n", show_count(report.pages_retried, "page was", "pages were"));
+  }
+  if (const std::uint64_t deleted = logs_deleted(report); deleted > 0) {
+    out += fmt::format("{} deleted\n", show_count(deleted, "log was", "logs were"));
   }
   return out;
 }
@@ -84,6 +88,9 @@ asio::awaitable<backed_up> back_up(source_uri uri, io::file_system files, direct
 
 int run_backup(const arguments& given, console& out, runner& loop) {
   const source_uri uri = resolve_source(given.source);
+  if (given.truncate_logs && !uri.row.truncates) {
+    throw usage_error(fmt::format("--truncate-logs: {} has no logs that a backup could delete", uri.row.name));
+  }
   // The next backup would find the sets among the files of the source.
   const std::filesystem::path named = io::to_path(uri.rest);
   std::error_code ignored;
@@ -100,6 +107,7 @@ int run_backup(const arguments& given, console& out, runner& loop) {
 
   backup_options options;
   options.what = given.backup_kind;
+  options.truncate_logs = given.truncate_logs;
   options.rate_limit = given.rate_limit;
   options.memory = given.memory;
   options.max_pin_age = given.max_pin_age;
@@ -111,7 +119,7 @@ int run_backup(const arguments& given, console& out, runner& loop) {
   tell_remarks(report, out);
   if (done.closing) {
     out.note(fmt::format("set {} is complete, but its source did not end well", report.set));
-    std::rethrow_exception(done.closing);
+    throw set_was_made(report.set, done.closing);
   }
   const std::string_view backend = to_string(files.info().kind);
   try {

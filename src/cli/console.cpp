@@ -23,6 +23,10 @@ json to_json(const failure& what) {
   if (what.offset) {
     details["offset"] = *what.offset;
   }
+  details["set"] = nullptr;
+  if (!what.set.empty()) {
+    details["set"] = what.set;
+  }
   json out = json_object();
   out["error"] = std::move(details);
   return out;

@@ -40,6 +40,7 @@ struct scheme {
   std::string name;                 ///< also the engine's name in manifests
   std::string syntax;               ///< "sqlite:PATH"
   std::string build_option;         ///< empty: it is part of every build
+  bool truncates = false;           ///< its full backups can delete logs
   std::string version;              ///< of the engine's library; empty when it is not built in
   asio::awaitable<opened_source> (*open)(io::file_system files, std::string rest) = nullptr;   ///< null: not built in
   std::unique_ptr<contrail::restorer> (*restorer)(const io::file_system& files) = nullptr;

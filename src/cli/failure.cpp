@@ -107,6 +107,13 @@ failure describe(const std::exception_ptr& thrown, activity doing) {
     set_code(out, make_error_code(std::errc::operation_canceled));
     out.name = "interrupted";
     out.message = e.what();
+  } catch (const set_was_made& e) {
+    out = describe(e.why(), doing);
+    out.set = e.set();
+    if (e.has_text()) {
+      out.message = e.what();
+      out.hint = e.hint();
+    }
   } catch (const error& e) {
     set_code(out, e.code());
     out.message = e.what();

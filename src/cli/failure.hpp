@@ -40,6 +40,25 @@ class interrupted : public std::runtime_error {
   int signal_;
 };
 
+/// Something failed, and a set was made all the same.
+class set_was_made : public std::runtime_error {
+ public:
+  /// `text`: instead of what `why` says.
+  set_was_made(std::string set, std::exception_ptr why, const std::string& text = {}, std::string hint = {})
+      : std::runtime_error(text.empty() ? "set " + set + " is complete" : text), set_(std::move(set)), why_(std::move(why)),
+        has_text_(!text.empty()), hint_(std::move(hint)) {}
+  const std::string& set() const noexcept { return set_; }
+  const std::exception_ptr& why() const noexcept { return why_; }
+  bool has_text() const noexcept { return has_text_; }
+  const std::string& hint() const noexcept { return hint_; }
+
+ private:
+  std::string set_;
+  std::exception_ptr why_;
+  bool has_text_;
+  std::string hint_;
+};
+
 /// What is told about a failure: on standard error, and with --json on standard output.
 struct failure {
   failure() = default;
@@ -50,6 +69,7 @@ struct failure {
   std::string operation;
   std::string file;
   std::optional<std::uint64_t> offset;
+  std::string set;              ///< that was made all the same; empty: none
   std::string hint;             ///< what to do about it; standard error only
 };
 

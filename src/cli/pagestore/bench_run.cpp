@@ -34,8 +34,10 @@ class parents {
  public:
   parents(directory_repository* in, const pagestore::store_facts& facts) : in_(in) {
     if (!facts.databases.empty()) {
-      full_ = mark_of(facts.databases.front().full);
-      incremental_ = mark_of(facts.databases.front().incremental);
+      const pagestore::database_facts& one = facts.databases.front();
+      database_ = store::text_of(one.identity);
+      full_ = mark_of(one.full);
+      incremental_ = mark_of(one.incremental);
     }
   }
 
@@ -45,15 +47,25 @@ class parents {
   asio::awaitable<void> note(kind what, std::string set);
 
  private:
-  static std::uint64_t mark_of(const std::optional<remembered_backup>& one) { return one ? one->at.position : 0; }
+  static mark mark_of(const std::optional<remembered_backup>& one) { return one ? one->at : mark(); }
+  bool is(const manifest& set, kind what, mark at) const;
 
   directory_repository* in_;
-  std::uint64_t full_ = 0, incremental_ = 0;   ///< marks; 0: none
+  std::string database_;       ///< signature, as manifests have it
+  mark full_, incremental_;    ///< position 0: none
 };
 
+/// Another store may have a backup with a mark at the same place, and so may this one, before it was restored.
+bool parents::is(const manifest& set, kind what, mark at) const {
+  const auto same = [this](const manifest_database& one) { return one.signature == database_; };
+  return set.engine == "pagestore" && set.what == what && set.at == at && std::any_of(set.databases.begin(), set.databases.end(), same);
+}
+
 asio::awaitable<std::shared_ptr<const manifest>> parents::of(kind what) {
-  const std::uint64_t wanted = what == kind::differential ? full_ : std::max(full_, incremental_);
-  if (!is_chained(what) || wanted == 0) {
+  const bool on_full = what == kind::differential || full_.position > incremental_.position;
+  const kind base = on_full ? kind::full : kind::incremental;
+  const mark wanted = on_full ? full_ : incremental_;
+  if (!is_chained(what) || wanted.position == 0) {
     co_return nullptr;
   }
   std::exception_ptr failed;
@@ -63,9 +75,9 @@ asio::awaitable<std::shared_ptr<const manifest>> parents::of(kind what) {
   } catch (...) {
     failed = std::current_exception();   // the backup itself will say what is wrong with that place
   }
-  for (const set_entry& entry : sets) {
-    if (entry.info && entry.info->engine == "pagestore" && entry.info->at.position == wanted) {
-      co_return entry.info;
+  for (auto entry = sets.rbegin(); entry != sets.rend(); ++entry) {   // the newest first
+    if (entry->info && is(*entry->info, base, wanted)) {
+      co_return entry->info;
     }
   }
   co_return nullptr;
@@ -77,12 +89,12 @@ asio::awaitable<void> parents::note(kind what, std::string set) {
   }
   constexpr std::size_t memory = std::size_t{1} << 20;
   const std::unique_ptr<set_reader> reader = co_await in_->open(std::move(set), memory);
-  const std::uint64_t mark = reader->info()->at.position;
+  const mark at = reader->info()->at;
   if (what == kind::full) {
-    full_ = mark;
-    incremental_ = 0;
+    full_ = at;
+    incremental_ = mark();
   } else {
-    incremental_ = mark;
+    incremental_ = at;
   }
 }
 
@@ -208,9 +220,11 @@ asio::awaitable<bench_result> bench::run(progress* counters) {
   if (!given_.repository.empty()) {
     refuse_inside(given_.repository, given_.directory, "bench", "a repository outside of the store", "one inside, where it would be taken for a part of it");
   }
-  facts_ = co_await pagestore::inspect(files_, given_.directory);
-  const pagestore::store_facts facts = facts_;
-  store::opened opened = co_await store::open(files_, facts, given_.circular);
+  const pagestore::store_facts facts = co_await pagestore::inspect(files_, given_.directory);
+  store::open_options options;
+  options.circular = given_.circular;
+  store::opened opened = co_await store::open(files_, facts, options);
+  facts_ = opened.facts;
   store::opened* const in = &opened;
   std::exception_ptr failed;
   try {

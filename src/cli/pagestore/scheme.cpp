@@ -45,6 +45,7 @@ scheme pagestore_scheme() {
   scheme out;
   out.name = "pagestore";
   out.syntax = "pagestore:DIRECTORY";
+  out.truncates = true;
   out.version = build_info::version();   // it is a part of Contrail
   out.open = open_pagestore;
   out.restorer = make_pagestore_restorer;

@@ -38,7 +38,9 @@ Examples:
 Exit status: 0 the bank is there, and durable; 1 failed, nothing was left behind; 2 wrong usage;
 130 SIGINT, 143 SIGTERM, nothing was left behind.)";
 
-constexpr const char* info_footer = R"(Reads headers only and changes nothing. What a process has open may change meanwhile.
+constexpr const char* info_footer = R"(Reads headers only and changes nothing. What a process has open may change meanwhile. Databases are those below the directory, and those that
+the checkpoint and the newest log's header list. One that lies elsewhere and was made or attached after them is known when a crash was
+recovered: by check, by a backup, or by the program that opens the store.
 
 Examples:
   contrail pagestore info /srv/bank

@@ -1,3 +1,4 @@
+#include "cli/backup_talk.hpp"
 #include "cli/pagestore/bench_run.hpp"
 #include "cli/pagestore/store_commands.hpp"
 #include "cli/quantities.hpp"
@@ -43,7 +44,7 @@ json to_json(const made_backup& one) {
   out["bytes"] = one.report.bytes;
   out["pages"] = one.report.pages;
   out["pages_retried"] = one.report.pages_retried;
-  out["logs_deleted"] = one.report.truncated.empty() ? 0 : one.report.truncated.end - one.report.truncated.first;
+  out["logs_deleted"] = logs_deleted(one.report);
   out["seconds"] = one.report.seconds;
   return out;
 }

@@ -75,6 +75,7 @@ class examiner {
     return [this](const found_damage& d) { tell(d); };
   }
   void tell(const found_damage& d);
+  void tell_problems(const store_facts& facts);
   /// Throws it when it is no damage.
   void tell(const std::exception_ptr& failed);
 
@@ -110,6 +111,17 @@ void examiner::tell(const std::exception_ptr& failed) {
   }
 }
 
+void examiner::tell_problems(const store_facts& facts) {
+  for (const database_facts& one : facts.databases) {
+    if (!one.problem.empty()) {
+      found_damage d;
+      d.file = io::to_text(directory_ / one.path);
+      d.what = one.problem;
+      tell(d);
+    }
+  }
+}
+
 asio::awaitable<std::optional<store_facts>> examiner::look() {
   std::exception_ptr failed;
   std::optional<store_facts> out;
@@ -140,11 +152,12 @@ asio::awaitable<void> examiner::audit(store::opened* store) {
 
 // Between opening and ending nothing is awaited outside of the first try: an await that is cancelled on entry does nothing.
 asio::awaitable<void> examiner::open_and_audit(store_facts facts) {
-  std::erase_if(facts.databases, [](const database_facts& one) { return !one.problem.empty(); });
   std::exception_ptr failed, ending;
   store::opened running;
+  store::open_options options;
+  options.readable_only = true;   // what is wrong with the others is told
   try {
-    running = co_await store::open(files_, facts);
+    running = co_await store::open(files_, facts, options);
     out_.opened = true;
     store::opened* const store = &running;
     co_await audit(store);
@@ -173,14 +186,7 @@ asio::awaitable<bool> examiner::look_inside() {
   if (!facts) {
     co_return false;
   }
-  for (const database_facts& one : facts->databases) {
-    if (!one.problem.empty()) {
-      found_damage d;
-      d.file = io::to_text(directory_ / one.path);
-      d.what = one.problem;
-      tell(d);
-    }
-  }
+  tell_problems(*facts);
   const auto damaged = teller();
   const store_facts seen = *facts;
   co_await pagestore::check_twins(files_, seen, damaged);
@@ -194,6 +200,7 @@ asio::awaitable<bool> examiner::read_files() {
   if (!facts) {
     co_return false;
   }
+  tell_problems(*facts);   // of a database that only recovery knew of
   const auto damaged = teller();
   for (const database_facts& one : facts->databases) {
     if (!one.problem.empty() || one.state != "clean" || one.copy) {

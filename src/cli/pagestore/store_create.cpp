@@ -4,13 +4,16 @@
 #include <contrail/error.hpp>
 #include <contrail/io/file_names.hpp>
 
+#include <asio/experimental/as_tuple.hpp>
 #include <asio/this_coro.hpp>
+#include <asio/use_awaitable.hpp>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <chrono>
 #include <exception>
 #include <system_error>
+#include <tuple>
 #include <utility>
 
 namespace contrail::cli {
@@ -27,7 +30,10 @@ class unfinished {
   void refuse_occupied() const;
   /// Another process may have been faster, as long as nobody held the store's lock.
   void refuse_foreign(const std::vector<std::string>& databases) const;
-  void remove(const pagestore::parameters& how, const std::vector<std::string>& databases) const;
+  /// Is there nothing but what opening a store begins with?
+  bool is_only_begun(const pagestore::parameters& how) const;
+  /// Leaves everything where somebody has opened it by now.
+  asio::awaitable<void> remove(io::file_system files, pagestore::parameters how, std::vector<std::string> databases) const;
 
  private:
   fs::path directory_;
@@ -66,7 +72,20 @@ void unfinished::refuse_foreign(const std::vector<std::string>& databases) const
   }
 }
 
-void unfinished::remove(const pagestore::parameters& how, const std::vector<std::string>& databases) const {
+bool unfinished::is_only_begun(const pagestore::parameters& how) const {
+  std::error_code ignored;
+  const fs::directory_iterator there(directory_, ignored);
+  return std::all_of(fs::begin(there), fs::end(there),
+                     [&how](const fs::directory_entry& one) { return io::to_text(one.path().filename()).starts_with(how.base_name); });
+}
+
+asio::awaitable<void> unfinished::remove(io::file_system files, pagestore::parameters how, std::vector<std::string> databases) const {
+  const fs::path lock = directory_ / io::to_path(how.base_name + ".lock");
+  auto result = co_await files.async_lock(lock, asio::experimental::as_tuple(asio::use_awaitable));
+  const std::error_code held = std::get<0>(result);
+  if (held == std::errc::resource_unavailable_try_again) {
+    co_return;
+  }
   std::error_code ignored;
   std::vector<fs::path> ours;
   for (const auto& entry : fs::directory_iterator(directory_, ignored)) {
@@ -78,8 +97,12 @@ void unfinished::remove(const pagestore::parameters& how, const std::vector<std:
     }
   }
   for (const fs::path& one : ours) {
-    fs::remove(one, ignored);
+    if (one != lock) {
+      fs::remove(one, ignored);
+    }
   }
+  std::get<1>(result).release();   // one that is open cannot be removed everywhere
+  fs::remove(lock, ignored);
   if (!was_there_) {
     fs::remove(directory_, ignored);
   }
@@ -94,6 +117,17 @@ asio::awaitable<void> fill(pagestore::instance* in, std::vector<std::string> nam
   }
   co_await store_bank::create(in, members, accounts);
   co_await in->terminate();
+}
+
+/// Was it refused because somebody has the store open?
+bool is_in_use(const std::exception_ptr& failed) {
+  try {
+    std::rethrow_exception(failed);
+  } catch (const error& e) {
+    return e.code() == errc::file_access_denied;
+  } catch (...) {
+    return false;
+  }
 }
 
 json to_json(const store_arguments& given, const created_bank& made, double seconds) {
@@ -124,9 +158,10 @@ asio::awaitable<created_bank> create_bank(io::file_system files, fs::path direct
   place.refuse_occupied();
   pagestore::instance running;
   std::exception_ptr failed;
-  bool ours = false;
+  bool opened = false, ours = false;
   try {
     running = co_await pagestore::instance::open(ex, how, &files);
+    opened = true;
     place.refuse_foreign(out.databases);
     ours = true;
     const std::vector<std::string> names = out.databases;
@@ -145,8 +180,12 @@ asio::awaitable<created_bank> create_bank(io::file_system files, fs::path direct
   } catch (...) {
     // What kept it from being made is what matters.
   }
+  if (!opened) {
+    ours = !is_in_use(failed) && place.is_only_begun(how);   // a full disk, say
+  }
   if (ours) {
-    place.remove(how, out.databases);
+    const std::vector<std::string> names = out.databases;
+    co_await place.remove(files, how, names);
   }
   std::rethrow_exception(failed);
 }

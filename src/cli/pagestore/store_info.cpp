@@ -13,8 +13,6 @@ using pagestore::database_facts;
 using pagestore::remembered_backup;
 using pagestore::store_facts;
 
-std::string show(const pagestore::signature& identity) { return fmt::format("{:016x}-{:016x}", identity.random, identity.created); }
-
 std::string show(pagestore::lgpos at) { return fmt::format("{:05X}:{}", at.generation(), at.offset()); }
 
 json to_json(const std::optional<remembered_backup>& one) {
@@ -38,7 +36,7 @@ json to_json(const database_facts& one) {
   }
   out["problem"] = nullptr;
   out["state"] = one.state;
-  out["signature"] = show(one.identity);
+  out["signature"] = store::text_of(one.identity);
   out["page_size"] = one.page_size;
   out["pages"] = one.pages;
   out["dbtime"] = one.dbtime;
@@ -63,7 +61,7 @@ json to_json(const store_facts& facts) {
   if (facts.first_generation != 0) {
     json logs;
     logs["base_name"] = facts.how.base_name;
-    logs["signature"] = show(facts.log);
+    logs["signature"] = store::text_of(facts.log);
     logs["file_size"] = facts.how.log_file_size;
     logs["first_generation"] = facts.first_generation;
     logs["last_generation"] = facts.last_generation;
@@ -98,7 +96,7 @@ std::string in_words(const database_facts& one) {
     return fmt::format("{}: cannot be read: {}\n", name, printable(one.problem));
   }
   std::string out = fmt::format("{}: {}, {} of {}, dbtime {}\n  signature {}\n", name, one.copy ? "a copy that was not replayed" : one.state,
-                                show_count(one.pages, "page", "pages"), show_bytes(one.page_size), one.dbtime, show(one.identity));
+                                show_count(one.pages, "page", "pages"), show_bytes(one.page_size), one.dbtime, store::text_of(one.identity));
   if (one.max_required != 0) {
     out += fmt::format("  needs generations {:X} to {:X}\n", one.min_required, one.max_required);
   }
@@ -113,7 +111,7 @@ std::string in_words(const store_facts& facts) {
     out += "no logs: databases alone, as a restore leaves them\n";
   } else {
     out += fmt::format("logs {:X} to {:X} of {}{}, base name {}, signature {}\n", facts.first_generation, facts.last_generation,
-                       show_bytes(facts.how.log_file_size), facts.has_current ? "" : ", the last one closed", facts.how.base_name, show(facts.log));
+                       show_bytes(facts.how.log_file_size), facts.has_current ? "" : ", the last one closed", facts.how.base_name, store::text_of(facts.log));
     out += facts.checkpoint ? fmt::format("checkpoint at {}: recovery begins there\n", show(*facts.checkpoint))
                             : std::string("no checkpoint that can be read: recovery begins at the first log\n");
   }
