@@ -194,6 +194,9 @@ TEST_CASE("cli_arguments: which failures mean damage", "[cli_arguments]") {
   CHECK(status(contrail::errc::set_damaged, activity::reads_sets) == 3);
   CHECK(status(contrail::errc::set_incomplete, activity::reads_sets) == 3);
   CHECK(status(contrail::errc::log_file_corrupt, activity::reads_sets) == 3);
+  CHECK(status(contrail::errc::ending_restore_log_too_low, activity::reads_sets) == 3);
+  CHECK(status(contrail::errc::missing_full_backup, activity::reads_sets) == 3);
+  CHECK(status(contrail::errc::missing_full_backup, activity::other) == 1);
   CHECK(status(contrail::errc::set_exists, activity::reads_sets) == 1);
   CHECK(status(contrail::errc::format_unknown, activity::reads_sets) == 1);
   CHECK(status(contrail::errc::set_not_found, activity::reads_sets) == 1);

@@ -33,6 +33,12 @@ bool is_damage(std::error_code ec) {
     case errc::given_log_file_is_not_contiguous:
     case errc::missing_restore_log_files:
     case errc::missing_current_log_files:
+    // Of sets that are read: they do not belong together.
+    case errc::restore_of_non_backup_database:
+    case errc::ending_restore_log_too_low:
+    case errc::starting_restore_log_too_high:
+    case errc::invalid_backup_sequence:
+    case errc::missing_full_backup:
     case errc::log_corrupt_during_hard_restore:
     case errc::log_corrupt_during_hard_recovery:
     case errc::committed_log_files_missing:
