@@ -56,7 +56,8 @@ void tell_remarks(const backup_report& report, console& out) {
   first.operation = "back up every database";
   first.file = report.failed_databases.front().first;
   const error why(report.failed_databases.front().second, std::move(first));
-  throw set_was_made(report.set, std::make_exception_ptr(why), fmt::format("set {} was made WITHOUT {}; the other databases are in it", report.set, names),
+  const std::string text = fmt::format("set {} was made WITHOUT {}; the other databases are in it", report.set, names);
+  throw set_was_made(report.set, std::make_exception_ptr(why), text,
                      "it is the latest set now, and list shows it as complete: mend what failed, and back up again");
 }
 

@@ -45,7 +45,9 @@ struct store_facts {
   std::uint32_t first_generation = 0, last_generation = 0;   ///< without a gap; 0: no logs, as after a restore
   bool has_current = false;            ///< the last one is `<base>.log`
   std::optional<lgpos> checkpoint;     ///< recovery begins there
-  std::vector<database_facts> databases;   ///< below the directory, by name
+  /// Below the directory, and those elsewhere that the newest log's header and the checkpoint list; by name. What was made or attached behind both
+  /// only recovery finds: `instance::recovered`, or another look when the instance was opened.
+  std::vector<database_facts> databases;
 };
 
 /// Fails with `errc::file_not_found` when no store is there (no logs, and no databases either), `errc::invalid_parameter` when there are several (base names), and what logs that
