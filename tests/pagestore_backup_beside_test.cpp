@@ -6,6 +6,7 @@
 #include <contrail/backup.hpp>
 #include <contrail/engines/pagestore/restorer.hpp>
 #include <contrail/error.hpp>
+#include <contrail/io/simulated_disk.hpp>
 #include <contrail/manifest.hpp>
 #include <contrail/restore.hpp>
 #include <contrail/sinks/directory.hpp>
@@ -20,7 +21,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
 #include <functional>
 #include <memory>
 #include <string>
@@ -34,6 +34,7 @@ using contrail::backup_options;
 using contrail::backup_report;
 using contrail::directory_repository;
 using contrail::errc;
+using contrail::io::simulated_disk;
 using namespace pagestore_texts;
 
 namespace {
@@ -68,22 +69,14 @@ asio::awaitable<manifest_ptr> info_of(directory_repository& repository, std::str
   co_return reader->info();
 }
 
-/// Other bytes in place of a page, as a disk or somebody else may do; the file is not open.
-void replace_page(const std::filesystem::path& file, page_no n, const std::string& bytes) {
-  std::fstream to(file, std::ios::in | std::ios::out | std::ios::binary);
-  to.seekp((static_cast<std::streamoff>(n) + 1) * 4096);
-  to.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  REQUIRE(to.flush());
+/// Other bytes in place of a page, as a disk may do that loses what it had.
+void replace_page(simulated_disk& disk, const std::string& file, page_no n, const std::string& bytes) {
+  std::string all = disk.read_file(file);
+  all.replace((std::size_t{n} + 1) * 4096, bytes.size(), bytes);
+  disk.write_file(file, all);
 }
 
-std::string page_of(const std::filesystem::path& file, page_no n) {
-  std::ifstream from(file, std::ios::binary);
-  from.seekg((static_cast<std::streamoff>(n) + 1) * 4096);
-  std::string out(4096, '\0');
-  from.read(out.data(), 4096);
-  REQUIRE(from);
-  return out;
-}
+std::string page_of(const simulated_disk& disk, const std::string& file, page_no n) { return disk.read_file(file).substr((std::size_t{n} + 1) * 4096, 4096); }
 
 }  // namespace
 
@@ -150,22 +143,28 @@ TEST_CASE("pagestore_backup_beside: no database comes or goes during a backup, h
 }
 
 TEST_CASE("pagestore_backup_beside: a page that the file has lost is no page of a backup", "[pagestore_backup_beside]") {
-  const temp_directory dir;
-  const parameters how = pagestore_scene::small_instance(dir / "store");
+  const parameters how = pagestore_scene::small_instance();
+  const std::string file = "/store/a.db";
   const bool cached = GENERATE(false, true);
   const std::string what = GENERATE("zeros", "when it was free", "a map");
   CAPTURE(cached, what);
+  simulated_disk disk;
   page_no lost = 0;
   std::string other(4096, '\0');
-  with_store(how, [&](asio::io_context&, instance& store) -> asio::awaitable<void> {
+  pagestore_scene::on(disk, how, [&](instance& store) -> asio::awaitable<void> {
     const database a = co_await store.create("a.db");
     for (unsigned i = 0; i < 20; ++i) lost = co_await add(store, a, "AAA");
     transaction t = store.begin();
     co_await t.free(a, lost);
     static_cast<void>(co_await t.commit());
+    co_await store.terminate(term_mode::complete);
   });
-  if (what == "when it was free") other = page_of(dir / "store" / "a.db", lost);
-  with_store(how, [&](asio::io_context& context, instance& store) -> asio::awaitable<void> {
+  if (what == "when it was free") other = page_of(disk, file, lost);
+  std::error_code code;
+  std::string words;
+  pagestore_scene::run_bounded([&](asio::any_io_executor ex) -> asio::awaitable<void> {
+    contrail::io::file_system files = disk.mount(ex);
+    instance store = co_await instance::open(ex, how, &files);
     const database a = co_await store.attach("a.db");
     const page_no again = co_await add(store, a, "BBB");
     CHECK(again == lost);
@@ -175,23 +174,20 @@ TEST_CASE("pagestore_backup_beside: a page that the file has lost is no page of 
       const database anew = co_await store.attach("a.db");
       static_cast<void>(anew);
     }
-    replace_page(dir / "store" / "a.db", what == "a map" ? 1 : lost, other);
-    directory_repository repository(context.get_executor(), dir / "repo");
+    replace_page(disk, file, what == "a map" ? 1 : lost, other);
+    directory_repository repository(files, "/repo");
     const backup_options options;
-    std::error_code code;
-    std::string words;
     try {
       static_cast<void>(co_await contrail::backup(store.backup_engine(), repository, options));
     } catch (const contrail::error& e) {
       code = e.code();
       words = e.what();
     }
-    INFO(words);
-    CHECK(code == errc::read_verify_failure);
-    CHECK(words.find(what == "a map" ? "page 1" : "page " + std::to_string(lost)) != std::string::npos);
-    replace_page(dir / "store" / "a.db", what == "a map" ? 1 : lost, page_of(dir / "store" / "a.db", 2));
     co_await store.terminate(term_mode::dirty);
   });
+  INFO(words);
+  CHECK(code == errc::read_verify_failure);
+  CHECK(words.find(what == "a map" ? "page 1" : "page " + std::to_string(lost)) != std::string::npos);
 }
 
 TEST_CASE("pagestore_backup_beside: pages that have not come to their file are no lost ones", "[pagestore_backup_beside]") {
